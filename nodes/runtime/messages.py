@@ -1,0 +1,209 @@
+"""Every kind of message, and how each crosses a wire.
+
+All times are integer nanoseconds of the host's monotonic clock at capture.  ``epoch`` rises when a source restarts;
+whoever holds streaming state resets it when the epoch changes or a hole is longer than a chunk.
+On the wire a message is ZeroMQ multipart ``[topic, header, buffer...]``: ``topic`` is ``stream/port``, the header is
+msgpack, each array is one raw C-contiguous buffer whose dtype and shape stand in the header.  Never pickle.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+SAMPLE_RATE = 16_000
+FRAME_NS = 40_000_000
+FRAME_SAMPLES = 640
+CHUNK_FRAMES = 4
+CHUNK_NS = CHUNK_FRAMES * FRAME_NS
+CHUNK_SAMPLES = CHUNK_FRAMES * FRAME_SAMPLES
+MOUTH_SIZE = 88
+FACE_SIZE = 64
+
+ARRAY_DTYPES = frozenset({"uint8", "int16", "int32", "int64", "float16", "float32", "float64", "bool"})
+MAX_ARRAY_BYTES = 64 * 2**20
+
+
+class MessageError(ValueError):
+    """The bytes are no message of ours; says which part is wrong."""
+
+
+class Message(msgspec.Struct, kw_only=True, tag_field="kind", tag=str.lower):
+    """stream: id of the node it comes from (pictures and faces keep their camera's).
+    seq: counts up by one for each stream and port; a jump means something was dropped on the way.
+    """
+
+    stream: str
+    seq: int
+    epoch: int
+    t_start_ns: int
+    t_end_ns: int
+
+    port: ClassVar[str] = ""
+
+
+class Audio(Message):
+    """Mono sound at 16 kHz: ``samples`` float32 [n] in -1..1, n free."""
+
+    port: ClassVar[str] = "audio"
+    samples: np.ndarray
+
+
+class Picture(Message):
+    """One picture: ``image`` uint8 [height, width, 3], BGR.  ``t_end_ns`` is ``t_start_ns`` and one picture period."""
+
+    port: ClassVar[str] = "picture"
+    image: np.ndarray
+
+
+class Face(Message):
+    """The tracked face of one picture.
+
+    mouth: uint8 [88, 88] grey, stabilised: eyes level, mouth centred.  face: uint8 [64, 64] grey.
+    box: x, y, width, height in pixels of the picture.  landmarks: float32 [5, 2], the person's right eye, left eye,
+    nose tip, right mouth corner, left mouth corner, as YuNet orders them, in pixels of the picture.
+    quality: 0..1, what the lips can be trusted for (size, blur, pose, occlusion, out of frame).
+    track: rises when another face is taken up.
+    """
+
+    port: ClassVar[str] = "face"
+    mouth: np.ndarray
+    face: np.ndarray
+    box: tuple[float, float, float, float]
+    landmarks: np.ndarray
+    quality: float
+    track: int
+
+
+class Gap(Message):
+    """Nothing to send for ``[t_start_ns, t_end_ns)`` on port ``of``; sent at the usual pace so nobody waits.
+
+    reason: a few words a person understands ("camera unplugged", "no face", "overflow").
+    """
+
+    of: str
+    reason: str
+
+    @property
+    def port(self) -> str:  # type: ignore[override]
+        return self.of
+
+
+class Word(msgspec.Struct, kw_only=True):
+    """heard_by: "a", "v" or "av", the evidence it was read from.  confidence: 0..1."""
+
+    text: str
+    t_start_ns: int
+    t_end_ns: int
+    confidence: float
+    heard_by: str
+
+
+class Transcript(Message):
+    """What was said in one segment, so far or for good.
+
+    segment: counts up from 0 for each stretch of speech.  revision: counts up from 0 within the segment.
+    final: the last message of its segment, sent exactly once, after at least one partial.
+    mode: "av", "audio", "video" or "none".  modalities: reliability 0..1 of each, over the segment's last chunk.
+    sync_error_ms: how much later the picture is than the sound, None while not known.
+    """
+
+    port: ClassVar[str] = "transcript"
+    segment: int
+    revision: int
+    final: bool
+    text: str
+    words: list[Word]
+    mode: str
+    modalities: dict[str, float]
+    sync_error_ms: float | None
+
+
+class Voice(Message):
+    """Every chunk: is somebody speaking, by sound or by lips.  probability: 0..1; ``mode`` as in Transcript."""
+
+    port: ClassVar[str] = "voice"
+    speaking: bool
+    probability: float
+    mode: str
+    modalities: dict[str, float]
+    sync_error_ms: float | None
+
+
+class Health(Message):
+    """Once a second from every group, and from the supervisor (stream "supervisor", group "").
+
+    state: "running", "starting", "restarting", "gave up", "finished" or "stopped"; ``restarts`` so far.
+    nodes: for each node id: ``state`` ("ok" or the last error in one line), ``messages``, ``step_p50_ms``,
+    ``step_p99_ms``; for sources also ``delay_p50_ms`` and ``delay_p99_ms`` (capture to hand-over).
+    edges: for each outgoing edge: ``queued``, ``queued_bytes``, ``dropped``.
+    """
+
+    port: ClassVar[str] = "health"
+    group: str
+    state: str
+    restarts: int
+    pid: int
+    memory_bytes: int
+    nodes: dict[str, dict[str, Any]]
+    edges: dict[str, dict[str, int]]
+
+
+Wire = Audio | Picture | Face | Gap | Transcript | Voice | Health
+
+
+class _Array(msgspec.Struct, array_like=True):
+    dtype: str
+    shape: tuple[int, ...]
+    buffer: int
+
+
+def encode(message: Message) -> list[bytes | memoryview]:
+    """The multipart form of a message; arrays are not copied when they are C-contiguous."""
+    buffers: list[NDArray[Any]] = []
+
+    def hook(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            if value.dtype.name not in ARRAY_DTYPES:
+                raise MessageError(f"{type(message).__name__}: arrays of {value.dtype} do not travel")
+            buffers.append(np.ascontiguousarray(value))
+            return _Array(value.dtype.name, value.shape, len(buffers) - 1)
+        if isinstance(value, np.generic):
+            return value.item()
+        raise MessageError(f"{type(message).__name__}: cannot send a {type(value).__name__}")
+
+    header = msgspec.msgpack.encode(message, enc_hook=hook)
+    # An empty array has no buffer to export, yet keeps its place so that indices hold.
+    parts = [b.reshape(-1).view(np.uint8).data if b.size else b"" for b in buffers]
+    return [f"{message.stream}/{message.port}".encode(), header, *parts]
+
+
+def decode(parts: Sequence[bytes | memoryview]) -> Message:
+    """The message in ``parts``; arrays are read-only views of the buffers.  Raises MessageError on anything else."""
+    if len(parts) < 2:
+        raise MessageError(f"a message has a topic and a header, got {len(parts)} part(s)")
+    buffers = parts[2:]
+
+    def hook(kind: type, value: Any) -> Any:
+        if kind is not np.ndarray:
+            raise MessageError(f"unexpected field type {kind.__name__}")
+        spec = msgspec.convert(value, _Array)
+        if spec.dtype not in ARRAY_DTYPES or not 0 <= spec.buffer < len(buffers) or min(spec.shape, default=0) < 0:
+            raise MessageError(f"bad array: {spec.dtype}{list(spec.shape)} in buffer {spec.buffer} of {len(buffers)}")
+        dtype, count = np.dtype(spec.dtype), 1
+        for n in spec.shape:
+            count *= n
+        data = buffers[spec.buffer]
+        size = len(data) if isinstance(data, bytes) else data.nbytes
+        if count * dtype.itemsize != size or size > MAX_ARRAY_BYTES:
+            raise MessageError(f"bad array: {spec.dtype}{list(spec.shape)} does not fit {size} bytes")
+        return np.frombuffer(data, dtype).reshape(spec.shape)
+
+    try:
+        return msgspec.msgpack.decode(parts[1], type=Wire, dec_hook=hook)
+    except MessageError:
+        raise
+    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise MessageError(f"not a message: {error}") from error
