@@ -1,0 +1,118 @@
+"""Mouth crops of talking clips, cut as the live pipeline cuts them, for training the lip reader.
+
+``python -m engines.speech.lips CLIPS_DIR OUT_DIR`` writes for every ``CLIPS_DIR/NAME.mp4`` an ``OUT_DIR/NAME.mp4`` of
+grey 112x112 pictures, one for each picture of the clip, at the scale of the live 88x88 crop: the margin is for
+shifting and cutting while training.  ``OUT_DIR/index.jsonl`` has one line a clip: ``name``, ``frames``, ``fps`` and
+``scores``, the detector's confidence for each picture (0 where no face was found: the last crop stands in).  Stopped
+and started again it goes on with the clips that are not in the index.
+"""
+
+import json
+import multiprocessing
+import os
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import typer
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from nodes.perception.crop import Grey, mouth_crop
+from nodes.perception.detect import YuNet, yunet_path
+from nodes.perception.smooth import LandmarkFilter
+from nodes.runtime.errors import UserError
+
+CROP_SIZE = 112
+CRF = "12"
+
+
+def crop_clip(clip: Path) -> tuple[list[Grey], list[float], Fraction]:
+    """Crops uint8 [112, 112], a confidence for each, and pictures a second.  UserError where no face is in the clip."""
+    detector, smooth = YuNet(yunet_path()), LandmarkFilter()
+    crops: list[Grey | None] = []
+    scores: list[float] = []
+    with av.open(str(clip)) as container:
+        stream = container.streams.video[0]
+        fps = stream.average_rate or Fraction(25)
+        for picture in container.decode(stream):
+            image = picture.to_ndarray(format="bgr24")
+            faces = detector.detect(image)
+            if faces:
+                face = max(faces, key=lambda face: face.box[2] * face.box[3])
+                landmarks = smooth.update(face.landmarks, round((picture.time or 0) * 1e9))
+                crops.append(mouth_crop(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), landmarks, CROP_SIZE))
+                scores.append(round(face.score, 3))
+            else:
+                crops.append(crops[-1] if crops else None)
+                scores.append(0.0)
+    first = next((crop for crop in crops if crop is not None), None)
+    if first is None:
+        raise UserError(f"{clip}: no face in it; leave it out")
+    return [first if crop is None else crop for crop in crops], scores, fps
+
+
+def write_crops(path: Path, crops: list[Grey], fps: Fraction) -> None:
+    """H.264 close to lossless; the file appears under its name only when it is whole."""
+    part = path.with_suffix(".part")
+    with av.open(str(part), "w", format="mp4") as container:
+        stream: Any = container.add_stream("libx264", rate=fps, options={"crf": CRF, "preset": "slow"})
+        stream.width = stream.height = CROP_SIZE
+        stream.pix_fmt = "yuv420p"
+        stream.thread_count = 1
+        for crop in crops:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(crop, format="gray")))
+        container.mux(stream.encode())
+    part.replace(path)
+
+
+def read_crops(path: Path) -> np.ndarray:
+    """The crops ``write_crops`` wrote: uint8 [frames, 112, 112]."""
+    with av.open(str(path)) as container:
+        return np.stack([picture.to_ndarray(format="gray") for picture in container.decode(video=0)])
+
+
+def _work(job: tuple[Path, Path]) -> tuple[str, dict[str, Any] | str]:
+    clip, out = job
+    try:
+        crops, scores, fps = crop_clip(clip)
+    except (UserError, av.error.FFmpegError) as error:
+        return clip.name, str(error)
+    write_crops(out / clip.name, crops, fps)
+    return clip.name, {"name": clip.stem, "frames": len(crops), "fps": float(fps), "scores": scores}
+
+
+def _start_worker() -> None:
+    os.nice(10)
+    cv2.setNumThreads(1)
+
+
+def main(clips: Path, out: Path, workers: int = 2) -> None:
+    """Cut the mouths out of every clip in CLIPS into OUT."""
+    out.mkdir(parents=True, exist_ok=True)
+    index = out / "index.jsonl"
+    done = {json.loads(line)["name"] for line in index.read_text().splitlines()} if index.exists() else set()
+    jobs = [(clip, out) for clip in sorted(clips.glob("*.mp4")) if clip.stem not in done]
+    columns = (
+        TextColumn("mouths"),
+        *Progress.get_default_columns()[1:3],
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with (
+        multiprocessing.get_context("spawn").Pool(workers, _start_worker) as pool,
+        Progress(*columns) as progress,
+        index.open("a") as lines,
+    ):
+        for name, result in progress.track(pool.imap(_work, jobs), total=len(jobs)):
+            if isinstance(result, str):
+                progress.console.print(f"skipped {name}: {result}")
+            else:
+                lines.write(json.dumps(result) + "\n")
+                lines.flush()
+
+
+if __name__ == "__main__":
+    typer.run(main)
