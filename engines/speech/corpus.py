@@ -1,0 +1,191 @@
+"""Builds the speech that the recogniser is trained on: shards of real, re-voiced and synthetic utterances.
+
+    python -m engines.speech.corpus OUT_DIR [--grid FOLDER] [--fsdd FOLDER] [--utterances N] [--seed S]
+
+A shard is NAME.opus (Ogg Opus, 16 kHz mono, utterances with 0.3 s of silence between) and NAME.jsonl, one
+utterance a line: {"id", "voice", "kind", "split", "start", "end" (samples in the shard), "words": [[text,
+start, end (seconds from the utterance's start)], ...]}. A shard that is there is kept, so a stopped build
+goes on where it was. corpus.json tells the seed, the versions, what was made, and what was dropped and why.
+"""
+
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import zlib
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import soundfile
+import typer
+from rich.progress import Progress
+
+from engines.speech.recordings import fsdd_files, grid_clips
+from engines.speech.speakers import (
+    HELD_OUT_FESTIVAL,
+    REVOICED_VARIANTS,
+    SHARD_SIZE,
+    SPEAKERS,
+    Shard,
+    grid_train,
+)
+from engines.speech.voices import DEBIAN, FESTIVAL_VOICES, RATE, Speech
+from nodes.runtime.errors import UserError
+
+_GAP = int(0.3 * RATE)
+_OPUS_COMPRESSION = 0.945  # on libsndfile's scale: about 20 kbit/s
+_HELD_OUT_UTTERANCES = 300  # of each held out synthesiser
+_DIGIT_STRINGS = 300  # of each FSDD speaker
+
+
+def defect(speech: Speech) -> str | None:
+    """Why an utterance would poison training, or None."""
+    samples, seconds = speech.samples, len(speech.samples) / RATE
+    if seconds < 0.1 or seconds > 15:
+        return "length"
+    if not np.isfinite(samples).all():
+        return "not finite"
+    level = float(np.sqrt(np.mean(samples**2)))
+    if level < 1e-3:
+        return "silent"
+    if np.mean(np.abs(samples) >= 0.999) > 0.005:
+        return "clipped"
+    previous = 0.0
+    for _, start, end in speech.words:
+        if start < previous - 1e-3 or end - start < 0.03 or end > seconds + 0.02:
+            return "word times"
+        if np.sqrt(np.mean(samples[int(start * RATE) : int(end * RATE)] ** 2)) < 0.04 * level:
+            return "silent word"
+        previous = end
+    return None
+
+
+def write_shard(shard: Shard, folder: Path, seed: int) -> Counter[str]:
+    """Makes `shard` and returns how many utterances were dropped, by reason; the .jsonl appears last."""
+    rng = np.random.default_rng([seed, zlib.crc32(shard.name.encode())])
+    pieces, lines, dropped, position = [], [], Counter[str](), 0
+    for utterance in SPEAKERS[shard.kind](shard, rng):
+        reason = utterance if isinstance(utterance, str) else defect(utterance.speech)
+        if reason is not None or isinstance(utterance, str):
+            dropped[str(reason)] += 1
+            continue
+        samples = utterance.speech.samples
+        if utterance.kind != "grid":
+            samples = samples * np.float32(0.6 / np.abs(samples).max())
+        line = {key: getattr(utterance, key) for key in ("id", "voice", "kind", "split")}
+        words = [[text, round(start, 3), round(end, 3)] for text, start, end in utterance.speech.words]
+        lines.append(json.dumps({**line, "start": position, "end": position + len(samples), "words": words}))
+        pieces += [samples, np.zeros(_GAP, np.float32)]
+        position += len(samples) + _GAP
+    sound, table = folder / f"{shard.name}.opus", folder / f"{shard.name}.jsonl"
+    if lines:
+        soundfile.write(
+            sound,
+            np.concatenate(pieces),
+            RATE,
+            format="OGG",
+            subtype="OPUS",
+            compression_level=_OPUS_COMPRESSION,
+        )
+    part = table.with_suffix(".part")
+    part.write_text("".join(line + "\n" for line in lines))
+    part.rename(table)
+    return dropped
+
+
+def plan(grid: Path | None, fsdd: Path | None, utterances: int) -> list[Shard]:
+    """The shards to make, the most valuable first; `utterances` is the number of synthetic ones."""
+
+    def cut(kind: str, total: int, **more: str) -> list[Shard]:
+        firsts = range(0, total, SHARD_SIZE)
+        return [Shard(kind, i, min(SHARD_SIZE, total - first), **more) for i, first in enumerate(firsts)]  # type: ignore[arg-type]
+
+    shards: list[Shard] = []
+    if grid:
+        shards += cut("grid", len(grid_clips(grid)), source=str(grid))
+        shards += cut("revoiced", len(grid_train(str(grid))) * REVOICED_VARIANTS, source=str(grid))
+    shards += cut("flite", round(utterances * 0.40))
+    for speaker, files in fsdd_files(fsdd).items() if fsdd else ():
+        shards.append(Shard("fsdd", 0, len(files), speaker, source=str(fsdd)))
+        shards.append(Shard("fsdd_strings", 0, _DIGIT_STRINGS, speaker, source=str(fsdd)))
+    held_out = min(_HELD_OUT_UTTERANCES, utterances)
+    shards.append(Shard("espeak", 0, held_out, heldout=True))
+    shards.append(Shard("festival", 0, held_out, HELD_OUT_FESTIVAL, heldout=True))
+    shards += cut("espeak", round(utterances * 0.44))
+    for voice in FESTIVAL_VOICES:
+        if voice != HELD_OUT_FESTIVAL:
+            shards += cut("festival", round(utterances * 0.08), voice=voice)
+    return shards
+
+
+def build(folder: Path, shards: list[Shard], seed: int) -> None:
+    """Makes the shards that are not there, on all cores, and writes corpus.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [shard for shard in shards if not (folder / f"{shard.name}.jsonl").exists()]
+    dropped: dict[str, dict[str, int]] = {}
+    record = folder / "corpus.json"
+    if record.exists():
+        dropped = json.loads(record.read_text())["dropped"]
+    context = multiprocessing.get_context(
+        "spawn"
+    )  # the synthesisers' libraries are global: a fresh process each
+    with Progress() as progress, ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
+        task = progress.add_task("speech corpus", total=sum(shard.count for shard in missing))
+        running = {pool.submit(write_shard, shard, folder, seed): shard for shard in missing}
+        try:
+            for future in as_completed(running):
+                shard = running[future]
+                if reasons := future.result():
+                    dropped[shard.name] = dict(reasons)
+                progress.update(task, advance=shard.count, description=shard.name)
+                record.write_text(json.dumps(_summary(folder, seed, dropped), indent=1) + "\n")
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _summary(folder: Path, seed: int, dropped: dict[str, dict[str, int]]) -> dict[str, object]:
+    made: dict[str, Counter[str]] = {}
+    for table in sorted(folder.glob("*.jsonl")):
+        for line in table.read_text().splitlines():
+            utterance = json.loads(line)
+            count = made.setdefault(f"{utterance['kind']}/{utterance['split']}", Counter())
+            count["utterances"] += 1
+            count["seconds"] += round((utterance["end"] - utterance["start"]) / RATE, 3)  # type: ignore[assignment]
+    return {"seed": seed, "versions": _versions(), "made": made, "dropped": dropped}
+
+
+def _versions() -> dict[str, str]:
+    query = ["dpkg-query", "--show", "--showformat=${Package} ${Version}\n", *DEBIAN.split()]
+    try:
+        listed = subprocess.run(query, capture_output=True, text=True).stdout
+    except OSError:  # not a Debian
+        listed = ""
+    debian = dict(line.split(maxsplit=1) for line in listed.splitlines() if " " in line)
+    return {**debian, **{name: version(name) for name in ("pyworld-prebuilt", "soundfile", "numpy")}}
+
+
+def main(
+    out_dir: Annotated[Path, typer.Argument(help="Where the shards go.")],
+    grid: Annotated[Path | None, typer.Option(help="GRID clips with .align files.")] = None,
+    fsdd: Annotated[Path | None, typer.Option(help="Free Spoken Digit Dataset .wav files.")] = None,
+    utterances: Annotated[int, typer.Option(help="How many synthetic utterances.", min=10)] = 12_500,
+    seed: int = 0,
+) -> None:
+    """Builds (or completes) the training speech in OUT_DIR."""
+    for name, folder, pattern in (("--grid", grid, "*.align"), ("--fsdd", fsdd, "*.wav")):
+        if folder and not any(folder.glob(pattern)):
+            raise UserError(f"{name} {folder}: no {pattern} files there")
+    build(out_dir, plan(grid, fsdd, utterances), seed)
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except UserError as error:
+        sys.exit(f"error: {error}")
