@@ -148,7 +148,7 @@ def _message(piece: Piece, stream: str, seq: int, epoch: int, t0_ns: int) -> Mes
 
 def _report(info: MediaInfo, played_ns: int, damage: Counter[str]) -> None:
     """One line, when less was played than the file announces."""
-    faults = [f"{count} {what}" for what, count in damage.items()]
+    faults = [f"{what}: {count}" for what, count in damage.items()]
     if info.duration_ns - played_ns > MISSING_END_NS:
         faults.insert(
             0, f"ends at {played_ns / 1e9:.1f} s of the {info.duration_ns / 1e9:.1f} s it announces"

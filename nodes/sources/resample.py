@@ -8,7 +8,7 @@ from nodes.runtime.messages import SAMPLE_RATE
 
 
 class Resampler:
-    """A stream of frames in, float32 [n] at 16 kHz mono out.
+    """A stream of frames in, float32 [n] in -1..1 at 16 kHz mono out.
 
     The polyphase filter has no delay in time: output sample k lies exactly k/16000 s after the first input
     sample.  It only holds back what it still needs to see, at most 2 ms of sound from 8 kHz upwards.
@@ -16,7 +16,8 @@ class Resampler:
     """
 
     def __init__(self) -> None:
-        self._resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+        # To integers, because libswresample keeps a mix of several channels within full scale only then.
+        self._resampler = av.AudioResampler(format="s32", layout="mono", rate=SAMPLE_RATE)
 
     def feed(self, frame: av.AudioFrame) -> NDArray[np.float32]:
         """What became ready with this frame; the frame's own ``pts`` plays no part."""
@@ -29,7 +30,7 @@ class Resampler:
 
     @staticmethod
     def _joined(frames: list[av.AudioFrame]) -> NDArray[np.float32]:
-        parts = [frame.to_ndarray()[0] for frame in frames]
+        parts = [frame.to_ndarray()[0].astype(np.float32) / np.float32(2**31) for frame in frames]
         return np.concatenate(parts) if parts else np.empty(0, np.float32)
 
 

@@ -7,7 +7,7 @@ a hole of 40 ms at a time, so that whoever reads one port never waits for the ot
 import heapq
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from nodes.runtime.errors import UserError
 from nodes.runtime.messages import FRAME_NS
-from nodes.sources.container import SAMPLE_NS, MediaInfo, pictures, sound
+from nodes.sources import container
+from nodes.sources.container import SAMPLE_NS, MediaInfo
 
 PORTS = ("audio", "picture")
 # After this long without content a hole is certain: the next block of sound cannot begin within the first
@@ -57,28 +58,38 @@ class Cut(NamedTuple):
 
 
 def timeline(info: MediaInfo, cuts: Sequence[Cut], max_side: int, damage: Counter[str]) -> Iterator[Piece]:
-    """Every piece of a file in the order it is due, then a second of holes, so that speech ends."""
-    fill = _Fill(info)
-    for piece in heapq.merge(_sound(info, damage), _pictures(info, max_side, damage), key=lambda p: p.due_ns):
-        yield from fill.before(piece)
-        cut = any(
-            c.port == piece.port and c.t_start_ns < piece.t_end_ns and piece.t_start_ns < c.t_end_ns
-            for c in cuts
+    """Every piece of a file in the order it is due; what a cut touches is withheld whole."""
+    for piece in interleave(info, _sound(info, damage), _pictures(info, max_side, damage)):
+        hit = any(
+            cut.port == piece.port and cut.t_start_ns < piece.t_end_ns and piece.t_start_ns < cut.t_end_ns
+            for cut in cuts
         )
-        yield piece._replace(content="cut") if cut else piece
+        yield piece._replace(content="cut") if hit else piece
+
+
+def interleave(info: MediaInfo, sound: Iterable[Piece], pictures: Iterable[Piece]) -> Iterator[Piece]:
+    """Both ports in the order the pieces are due, holes filled, then a second of holes so that speech ends.
+
+    Every port's pieces must come in order and not overlap.  Sound comes out without any hole; between
+    pictures a hole shorter than 80 ms stays, since a variable frame rate has many.
+    """
+    fill = _Fill(info)
+    for piece in heapq.merge(sound, pictures, key=lambda piece: piece.due_ns):
+        yield from fill.before(piece)
+        yield piece
     yield from fill.after()
 
 
 def _sound(info: MediaInfo, damage: Counter[str]) -> Iterator[Piece]:
     if info.sound:
-        for t, samples in sound(info.path, damage):
+        for t, samples in container.sound(info.path, damage):
             end = t + samples.size * SAMPLE_NS
             yield Piece(end, "audio", t, end, samples)
 
 
 def _pictures(info: MediaInfo, max_side: int, damage: Counter[str]) -> Iterator[Piece]:
     if info.picture:
-        for t, period, image in pictures(info.path, damage, max_side):
+        for t, period, image in container.pictures(info.path, damage, max_side):
             yield Piece(t, "picture", t, t + period, image)
 
 

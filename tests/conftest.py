@@ -1,0 +1,1 @@
+"""Devices for tests: what a user would plug in, made of real servers on this machine."""
