@@ -1,0 +1,67 @@
+"""What the person who started a run sees of it: a subscriber like any other, in a thread of its own."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import zmq
+
+from nodes.outputs import keys as certificates
+from nodes.outputs.screen import Screen
+
+TOPICS = ("transcript.", "status", "voice")
+POLL_MS = 100
+
+
+class Follow:
+    """Shows what is published at ``address`` from ``start`` to ``stop``; ``heard`` keeps the words of each
+    final.
+
+    connected: set once the publisher has answered.
+    """
+
+    def __init__(self, address: str, keys: str, screen: Screen) -> None:
+        self.heard: list[str] = []
+        self.connected = threading.Event()
+        self._screen = screen
+        self._stop = threading.Event()
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._socket = self._context.socket(zmq.SUB)
+        if keys:
+            self._socket.curve_publickey, self._socket.curve_secretkey = certificates.pair(
+                Path(keys), "client"
+            )
+            self._socket.curve_serverkey = certificates.public(Path(keys), "server")
+        for topic in TOPICS:
+            self._socket.subscribe(topic)
+        self._socket.setsockopt(zmq.RECONNECT_IVL, 20)
+        self._socket.connect(address)
+        self._thread = threading.Thread(target=self._run, name="screen", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Shows what has already arrived, then ends."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(1.0)
+        self._context.destroy(linger=0)
+
+    def _run(self) -> None:
+        while True:
+            if not self._socket.poll(POLL_MS):
+                if self._stop.is_set():
+                    return
+                continue
+            topic, body = self._socket.recv_multipart()
+            self.connected.set()
+            self._show(topic.decode(), msgspec.json.decode(body, type=dict))
+
+    def _show(self, topic: str, body: dict[str, Any]) -> None:
+        if body.get("repeat"):
+            return
+        if topic == "transcript.final":
+            self.heard.append(body["text"])
+        self._screen.show(topic, body)

@@ -1,0 +1,88 @@
+"""``launch.py listen``: prints what a running hearsee publishes, for a person or as JSON lines."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import zmq
+
+from nodes.outputs import keys as certificates
+from nodes.outputs.address import check
+from nodes.outputs.screen import Screen
+from nodes.runtime.errors import UserError
+
+FOR_A_PERSON = ["transcript.", "status"]
+QUIET_S = 3.0
+POLL_MS = 200
+
+
+def listen(address: str, topics: list[str], as_json: bool, keys: str = "") -> int:
+    """Prints every message whose topic begins with one of ``topics`` until Ctrl-C; returns the exit status 0.
+
+    topics: [] for all of them as JSON, and for transcripts and status to a person.
+    keys: folder with ``server.key`` and ``client.key_secret``, where the publisher has keys.
+    Waits for a publisher that is not there yet, and for one that went away.  Raises UserError for an address
+    that is none, for keys that are not there, and where something else than hearsee publishes.
+    """
+    check(address)
+    context = zmq.Context()
+    try:
+        socket = context.socket(zmq.SUB)
+        if keys:
+            socket.curve_publickey, socket.curve_secretkey = certificates.pair(Path(keys), "client")
+            socket.curve_serverkey = certificates.public(Path(keys), "server")
+        for topic in topics or ([""] if as_json else FOR_A_PERSON):
+            socket.subscribe(topic)
+        socket.connect(address)
+        if as_json:
+            _print_lines(_messages(socket, address))
+        else:
+            with Screen() as screen:
+                for topic, body in _messages(socket, address):
+                    screen.show(topic, body)
+    except KeyboardInterrupt:
+        pass
+    except BrokenPipeError:
+        # `| head` has seen enough; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    finally:
+        context.destroy(linger=0)
+    return 0
+
+
+def _messages(socket: zmq.Socket[bytes], address: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Topic and body of each message once; says so on stderr when there is none for a while."""
+    had: dict[tuple[str, str], int] = {}
+    heard_s = time.monotonic()
+    said_quiet = False
+    while True:
+        if not socket.poll(POLL_MS):
+            if not said_quiet and time.monotonic() - heard_s > QUIET_S:
+                print(
+                    f"nothing heard from {address} for {QUIET_S:.0f} s; is hearsee running?", file=sys.stderr
+                )
+                said_quiet = True
+            continue
+        parts = socket.recv_multipart()
+        heard_s, said_quiet = time.monotonic(), False
+        try:
+            topic, body = parts[0].decode(), msgspec.json.decode(parts[-1], type=dict)
+            stream, emitted = body["stream"], body["t_emit_ns"]
+        except (msgspec.MsgspecError, UnicodeDecodeError, KeyError) as error:
+            raise UserError(
+                f"{address}: not hearsee publishes there ({parts[0][:40]!r}); check the port"
+            ) from error
+        if body.get("repeat") and had.get((topic, stream)) == emitted:
+            continue
+        had[topic, stream] = emitted
+        yield topic, body
+
+
+def _print_lines(messages: Iterator[tuple[str, dict[str, Any]]]) -> None:
+    for topic, body in messages:
+        sys.stdout.buffer.write(msgspec.json.encode({"topic": topic} | body) + b"\n")
+        sys.stdout.buffer.flush()

@@ -1,0 +1,91 @@
+"""Who may read what leaves the machine."""
+
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import zmq
+from heard import transcript
+
+from nodes.outputs import keys
+from nodes.outputs.publish import Publish
+from nodes.runtime.errors import UserError
+from nodes.runtime.node import Context
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Made as the error message tells a user to."""
+    folder = tmp_path / "keys"
+    made = subprocess.run(
+        [sys.executable, "-m", "nodes.outputs.keys", str(folder)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert made.returncode == 0, made.stderr
+    return folder
+
+
+@pytest.fixture
+def publisher(folder):
+    node = Publish(address="tcp://0.0.0.0:*", keys=str(folder))
+    node.open(Context(name="publish"))
+    end = threading.Event()
+
+    def run():
+        while not end.wait(0.02):
+            node.step([transcript("bin blue", final=True)])
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield node
+    end.set()
+    thread.join()
+    node.close()
+
+
+def first_message(publisher, client=None, server=None, milliseconds=5000):
+    with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+        socket.linger = 0
+        if server:
+            socket.curve_publickey, socket.curve_secretkey = client
+            socket.curve_serverkey = server
+        socket.subscribe("transcript.")
+        socket.connect(publisher.address.replace("0.0.0.0", "127.0.0.1"))
+        return socket.recv_multipart()[0] if socket.poll(milliseconds) else None
+
+
+def test_the_right_key_reads(publisher, folder):
+    got = first_message(publisher, keys.pair(folder, "client"), keys.public(folder, "server"))
+    assert got == b"transcript.final"
+
+
+def test_no_key_and_a_wrong_key_read_nothing(publisher, folder):
+    assert first_message(publisher, milliseconds=700) is None
+    stranger = zmq.curve_keypair()
+    assert first_message(publisher, stranger, keys.public(folder, "server"), milliseconds=700) is None
+    client = keys.pair(folder, "client")
+    assert first_message(publisher, client, stranger[0], milliseconds=700) is None
+
+
+def test_secrets_are_for_their_owner_only(folder):
+    for name in ("server", "client"):
+        assert stat.S_IMODE((folder / f"{name}.key_secret").stat().st_mode) == 0o600
+
+
+def test_keys_are_not_replaced_by_accident(folder):
+    with pytest.raises(UserError, match="has keys already"):
+        keys.make(folder)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\x00", b'metadata\ncurve\n    public-key = "short"\n'])
+def test_a_key_that_is_missing_or_damaged_is_said_in_one_line(tmp_path, content):
+    if content is not None:
+        (tmp_path / "server.key_secret").write_bytes(content)
+    node = Publish(address="tcp://0.0.0.0:*", keys=str(tmp_path))
+    with pytest.raises(UserError, match=r"server\.key_secret.*nodes\.outputs\.keys") as error:
+        node.open(Context(name="publish"))
+    assert "\n" not in str(error.value)
