@@ -1,9 +1,11 @@
 """Every kind of message, and how each crosses a wire.
 
-All times are integer nanoseconds of the host's monotonic clock at capture.  ``epoch`` rises when a source restarts;
-whoever holds streaming state resets it when the epoch changes or a hole is longer than a chunk.
-On the wire a message is ZeroMQ multipart ``[topic, header, buffer...]``: ``topic`` is ``stream/port``, the header is
-msgpack, each array is one raw C-contiguous buffer whose dtype and shape stand in the header.  Never pickle.
+All times are integer nanoseconds of the host's monotonic clock at capture.  ``epoch`` rises when a source
+restarts; whoever holds streaming state resets it when the epoch changes or a hole is longer than a chunk.
+
+On the wire a message is ZeroMQ multipart ``[topic, header, buffer...]``.  ``topic`` is ``node/port``, as
+``inputs`` in ``pipeline.yaml`` names it.  The header is msgpack, each array is one raw C-contiguous buffer
+whose dtype and shape stand in the header.  Never pickle.
 """
 
 from collections.abc import Sequence
@@ -52,7 +54,7 @@ class Audio(Message):
 
 
 class Picture(Message):
-    """One picture: ``image`` uint8 [height, width, 3], BGR.  ``t_end_ns`` is ``t_start_ns`` and one picture period."""
+    """One picture: ``image`` uint8 [height, width, 3], BGR.  ``t_end_ns`` is one picture period later."""
 
     port: ClassVar[str] = "picture"
     image: np.ndarray
@@ -62,8 +64,8 @@ class Face(Message):
     """The tracked face of one picture.
 
     mouth: uint8 [88, 88] grey, stabilised: eyes level, mouth centred.  face: uint8 [64, 64] grey.
-    box: x, y, width, height in pixels of the picture.  landmarks: float32 [5, 2], the person's right eye, left eye,
-    nose tip, right mouth corner, left mouth corner, as YuNet orders them, in pixels of the picture.
+    box: x, y, width, height in pixels of the picture.  landmarks: float32 [5, 2], the person's right eye,
+    left eye, nose tip, right mouth corner, left mouth corner, as YuNet orders them, in pixels of the picture.
     quality: 0..1, what the lips can be trusted for (size, blur, pose, occlusion, out of frame).
     track: rises when another face is taken up.
     """
@@ -106,7 +108,8 @@ class Transcript(Message):
 
     segment: counts up from 0 for each stretch of speech.  revision: counts up from 0 within the segment.
     final: the last message of its segment, sent exactly once, after at least one partial.
-    mode: "av", "audio", "video" or "none".  modalities: reliability 0..1 of each, over the segment's last chunk.
+    mode: "av", "audio", "video" or "none".  modalities: reliability 0..1 of each, over the segment's last
+    chunk.
     sync_error_ms: how much later the picture is than the sound, None while not known.
     """
 
@@ -122,7 +125,7 @@ class Transcript(Message):
 
 
 class Voice(Message):
-    """Every chunk: is somebody speaking, by sound or by lips.  probability: 0..1; ``mode`` as in Transcript."""
+    """Every chunk: is somebody speaking, by sound or by lips.  probability: 0..1; mode: as in Transcript."""
 
     port: ClassVar[str] = "voice"
     speaking: bool
@@ -160,8 +163,11 @@ class _Array(msgspec.Struct, array_like=True):
     buffer: int
 
 
-def encode(message: Message) -> list[bytes | memoryview]:
-    """The multipart form of a message; arrays are not copied when they are C-contiguous."""
+def encode(message: Message, topic: str = "") -> list[bytes | memoryview]:
+    """The multipart form of a message; arrays are not copied when they are C-contiguous.
+
+    topic: where not given, ``stream/port``.
+    """
     buffers: list[NDArray[Any]] = []
 
     def hook(value: Any) -> Any:
@@ -177,11 +183,11 @@ def encode(message: Message) -> list[bytes | memoryview]:
     header = msgspec.msgpack.encode(message, enc_hook=hook)
     # An empty array has no buffer to export, yet keeps its place so that indices hold.
     parts = [b.reshape(-1).view(np.uint8).data if b.size else b"" for b in buffers]
-    return [f"{message.stream}/{message.port}".encode(), header, *parts]
+    return [(topic or f"{message.stream}/{message.port}").encode(), header, *parts]
 
 
 def decode(parts: Sequence[bytes | memoryview]) -> Message:
-    """The message in ``parts``; arrays are read-only views of the buffers.  Raises MessageError on anything else."""
+    """The message in ``parts``; arrays are read-only views of the buffers.  MessageError on anything else."""
     if len(parts) < 2:
         raise MessageError(f"a message has a topic and a header, got {len(parts)} part(s)")
     buffers = parts[2:]
@@ -190,8 +196,12 @@ def decode(parts: Sequence[bytes | memoryview]) -> Message:
         if kind is not np.ndarray:
             raise MessageError(f"unexpected field type {kind.__name__}")
         spec = msgspec.convert(value, _Array)
-        if spec.dtype not in ARRAY_DTYPES or not 0 <= spec.buffer < len(buffers) or min(spec.shape, default=0) < 0:
-            raise MessageError(f"bad array: {spec.dtype}{list(spec.shape)} in buffer {spec.buffer} of {len(buffers)}")
+        fits = (
+            spec.dtype in ARRAY_DTYPES and 0 <= spec.buffer < len(buffers) and min(spec.shape, default=0) >= 0
+        )
+        if not fits:
+            where = f"buffer {spec.buffer} of {len(buffers)}"
+            raise MessageError(f"bad array: {spec.dtype}{list(spec.shape)} in {where}")
         dtype, count = np.dtype(spec.dtype), 1
         for n in spec.shape:
             count *= n

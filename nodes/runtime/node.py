@@ -1,7 +1,8 @@
 """What a node is: a plain class with ``open``, ``step`` and ``close``, and what it is given when opened.
 
-A node imports neither Ray nor ZeroMQ, so a test calls ``step``.  Its options are the keyword-only parameters of
-``__init__``, typed and with defaults: the graph checks ``with:`` in ``pipeline.yaml`` against that signature.
+A node imports neither Ray nor ZeroMQ, so a test calls ``step``.  Its options are the keyword-only parameters
+of ``__init__``, typed and with defaults: the graph checks ``with:`` in ``pipeline.yaml`` against that
+signature.
 """
 
 import time
@@ -38,13 +39,13 @@ class Node(Protocol):
     """A step of the pipeline.
 
     ``inputs`` and ``outputs`` are the ports (see ``messages``) it takes and gives.
-    ``open`` prepares; it may raise ``UserError``.  A source whose device is missing does not raise: it opens, sends
-    ``Gap`` at its usual pace and keeps trying.
-    ``step`` is called with whatever arrived, in order of arrival for each input, and at least every 20 ms with an
-    empty list, so deadlines need no threads.  It must not block: a source reads its device in its own thread, into
-    a bounded queue, and ``step`` drains it.
-    ``close`` ends threads and releases devices within one second.  ``finished`` (sources of files only) is true
-    once everything has been handed out.
+    ``open`` prepares; it may raise ``UserError``.  A source whose device is missing does not raise: it opens,
+    sends ``Gap`` at its usual pace and keeps trying.
+    ``step`` is called with whatever arrived, in order of
+    arrival for each input, and at least every 20 ms with an empty list, so deadlines need no threads.  It
+    must not block: a source reads its device in its own thread, into a bounded queue, and ``step`` drains it.
+    ``close`` ends threads and releases devices within one second.  ``finished`` (sources of files only) is
+    true once everything has been handed out.
     """
 
     inputs: ClassVar[tuple[str, ...]]

@@ -1,0 +1,198 @@
+"""hearsee: what is said in front of a camera and a microphone, live.  ``python launch.py --help`` tells the
+rest."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from nodes.runtime.errors import UserError
+from nodes.runtime.graph import Graph
+
+ROOT = Path(__file__).resolve().parent
+PIPELINE = ROOT / "pipeline.yaml"
+TALKER = ROOT / "nodes" / "sources" / "talker" / "talker.mp4"
+ADDRESS = "tcp://127.0.0.1:5556"
+CONNECT_S = 2.0
+
+
+class RunByDefault(TyperGroup):
+    """``python launch.py --source FILE`` is ``python launch.py run --source FILE``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args[:1] != ["--help"] and (not args or args[0] not in self.commands):
+            args = ["run", *args]
+        parsed: list[str] = super().parse_args(ctx, args)
+        return parsed
+
+
+app = typer.Typer(cls=RunByDefault, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+
+def _device(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
+
+
+def _graph(
+    pipeline: Path,
+    source: Path | None,
+    speed: float,
+    loop: bool,
+    camera: str | None,
+    microphone: str | None,
+    no_camera: bool,
+    no_microphone: bool,
+    address: str | None,
+) -> Graph:
+    """The checked graph that the options ask for."""
+    from nodes.runtime import rewire
+    from nodes.runtime.check import check
+    from nodes.runtime.graph import parse
+
+    graph = parse(pipeline)
+    if source:
+        from nodes.sources.container import probe
+
+        probe(str(source))
+        options = {"path": str(source.resolve()), "speed": speed, "loop": loop}
+        graph = rewire.replace_sources(graph, "sources/media", options)
+    if camera is not None:
+        graph = rewire.with_option(graph, "sources/camera", "device", _device(camera))
+    if microphone is not None:
+        graph = rewire.with_option(graph, "sources/microphone", "device", _device(microphone))
+    if no_camera:
+        graph = rewire.without(graph, "picture")
+    if no_microphone:
+        graph = rewire.without(graph, "audio")
+    if address is not None:
+        graph = rewire.with_option(graph, "outputs/publish", "address", address)
+    return check(graph)
+
+
+def _publisher(graph: Graph) -> tuple[str, str] | None:
+    """Address and keys of what publishes, having tried that the address is free; None where nothing does."""
+    from nodes.outputs.broadcast import Broadcast
+
+    for spec in graph.nodes.values():
+        if spec.kind == "outputs/publish":
+            address, keys = spec.options.get("address", ADDRESS), spec.options.get("keys", "")
+            Broadcast(address, Path(keys) if keys else None).close()
+            return address, keys
+    return None
+
+
+def _run(graph: Graph, live: bool, seconds: float | None) -> list[str]:
+    """Runs the graph, showing what it publishes; returns the words of each finished stretch of speech."""
+    from nodes.outputs.follow import Follow
+    from nodes.outputs.screen import Screen
+    from nodes.runtime.run import run as run_graph
+
+    published = _publisher(graph)
+    groups: dict[str, list[str]] = {spec.group: [] for spec in graph.nodes.values()}
+    for spec in graph.nodes.values():
+        groups[spec.group].append(spec.id)
+    told = ", ".join(f"{name} ({' '.join(ids)})" for name, ids in groups.items())
+    typer.echo(f"starting {len(groups)} groups: {told} ...", err=True)
+    with Screen() as screen:
+        follow = Follow(*published, screen) if published else None
+
+        def ready() -> None:
+            if follow and published:
+                follow.start()
+                follow.connected.wait(CONNECT_S)
+                typer.echo(f"running; publishing at {published[0]}; Ctrl-C stops", err=True)
+
+        try:
+            run_graph(graph, live, seconds, ready)
+        finally:
+            if follow:
+                follow.stop()
+    return follow.heard if follow else []
+
+
+Pipeline = Annotated[Path, typer.Option(help="The wiring.", metavar="FILE")]
+Address = Annotated[str | None, typer.Option(help="Where to publish.", metavar="ADDRESS")]
+
+
+@app.command()
+def run(
+    source: Annotated[
+        Path | None, typer.Option(help="A media file in place of the devices.", metavar="FILE")
+    ] = None,
+    speed: Annotated[
+        float, typer.Option(help="Of the file: 1 real time, N times that, 0 as fast as it goes.", metavar="N")
+    ] = 1.0,
+    loop: Annotated[bool, typer.Option("--loop", help="Begin the file again at its end, for ever.")] = False,
+    camera: Annotated[str | None, typer.Option(help="Index, path or URL.", metavar="DEVICE")] = None,
+    microphone: Annotated[
+        str | None, typer.Option(help="Index, or a part of its name.", metavar="DEVICE")
+    ] = None,
+    no_camera: Annotated[bool, typer.Option("--no-camera", help="Sound only.")] = False,
+    no_microphone: Annotated[bool, typer.Option("--no-microphone", help="Lips only.")] = False,
+    pipeline: Pipeline = PIPELINE,
+    address: Address = None,
+    seconds: Annotated[float | None, typer.Option(help="Stop after so long.", metavar="N", min=0.1)] = None,
+) -> None:
+    """Watch, listen and publish (this is what happens without a command)."""
+    if not source and (loop or speed != 1.0):
+        raise UserError("--speed and --loop are for a file; add --source FILE")
+    if source and (camera or microphone):
+        raise UserError(
+            "--source takes the place of camera and microphone; leave --camera and --microphone out"
+        )
+    graph = _graph(pipeline, source, speed, loop, camera, microphone, no_camera, no_microphone, address)
+    _run(graph, live=speed == 1.0, seconds=seconds)
+
+
+@app.command()
+def demo(address: Address = None) -> None:
+    """Play the talker, a rendered face that says a known sentence, and compare what was heard."""
+    truth = json.loads(TALKER.with_suffix(".json").read_text(encoding="utf-8"))
+    graph = _graph(PIPELINE, TALKER, 1.0, False, None, None, False, False, address)
+    heard = " ".join(_run(graph, live=True, seconds=None))
+    said = truth["text"]
+    typer.echo(f"said:  {said}\nheard: {heard}")
+    if heard.split() != said.split():
+        raise typer.Exit(1)
+    typer.echo(
+        "Next: `python launch.py` with your camera and microphone, `python launch.py doctor` if they fail."
+    )
+
+
+@app.command()
+def listen(
+    address: Annotated[str, typer.Argument(help="Where a hearsee publishes.")] = ADDRESS,
+    topics: Annotated[list[str] | None, typer.Argument(help="Only topics that begin so.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    keys: Annotated[str, typer.Option(help="Folder of keys, where the publisher has some.")] = "",
+) -> None:
+    """Print what a running hearsee publishes."""
+    from nodes.outputs.listen import listen as listen_to
+
+    raise typer.Exit(listen_to(address, topics or [], as_json, keys))
+
+
+@app.command()
+def doctor() -> None:
+    """Look for what hearsee needs on this machine, and name the remedy for what is missing."""
+    from nodes.runtime.doctor import doctor as examine
+
+    raise typer.Exit(examine())
+
+
+def main(command: Callable[[], None] = app) -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    try:
+        command()
+    except UserError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

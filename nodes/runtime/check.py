@@ -1,0 +1,122 @@
+"""A graph held against the classes of its nodes: classes, ports, options and their types, and no cycle."""
+
+import importlib
+import inspect
+import typing
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+import nodes
+from nodes.runtime.graph import Graph, NodeSpec, plain, suggest
+from nodes.runtime.node import Node
+from nodes.runtime.plan import BOUNDS
+
+
+def check(graph: Graph) -> Graph:
+    """The graph with producers before consumers and options of the types their classes want, or UserError."""
+    classes = {id: _class(graph, spec) for id, spec in graph.nodes.items()}
+    for spec in graph.nodes.values():
+        for source in spec.inputs:
+            where = f"nodes.{spec.id}.inputs"
+            given, taken = classes[source.node].outputs, classes[spec.id].inputs
+            if source.port not in given:
+                known = [f"{source.node}/{port}" for port in given]
+                raise graph.error(
+                    source.line,
+                    f"{where}: {source.node} gives no '{source.port}'{suggest(source.route, known)}",
+                )
+            if source.port not in taken:
+                raise graph.error(
+                    source.line, f"{where}: {spec.id} takes no '{source.port}'{suggest(source.port, taken)}"
+                )
+    for name, group in graph.groups.items():
+        for port in group.edges:
+            if port not in BOUNDS:
+                raise graph.error(1, f"groups.{name}.edges: no port '{port}'{suggest(port, BOUNDS)}")
+    try:
+        order = list(
+            TopologicalSorter(
+                {id: [i.node for i in spec.inputs] for id, spec in graph.nodes.items()}
+            ).static_order()
+        )
+    except CycleError as error:
+        loop = list(reversed(error.args[1]))
+        raise graph.error(graph.nodes[loop[0]].line, f"nodes: a cycle, {' -> '.join(loop)}") from None
+    specs = {id: _with_options(graph, graph.nodes[id], classes[id]) for id in order}
+    used = {spec.group for spec in specs.values()}
+    return replace(graph, nodes=specs, groups={n: g for n, g in graph.groups.items() if n in used})
+
+
+def find_class(kind: str) -> type[Node]:
+    """The class that ``folder/file`` or ``module:Class`` stands for; ImportError, AttributeError if none."""
+    module, _, name = kind.partition(":")
+    if not name:
+        module = "nodes." + kind.replace("/", ".")
+        name = "".join(part.capitalize() for part in kind.rpartition("/")[2].split("_"))
+    found: type[Node] = getattr(importlib.import_module(module), name)
+    return found
+
+
+def _class(graph: Graph, spec: NodeSpec) -> type[Node]:
+    where = f"nodes.{spec.id}.node"
+    try:
+        kind = find_class(spec.kind)
+    except (ModuleNotFoundError, AttributeError, ValueError) as error:
+        missing = getattr(error, "name", None) or ""
+        if isinstance(error, ModuleNotFoundError) and not _is_part(missing, spec.kind):
+            raise graph.error(spec.line, f"{where}: '{spec.kind}' needs the package '{missing}'") from None
+        raise graph.error(
+            spec.line, f"{where}: no node '{spec.kind}'{suggest(spec.kind, _kinds())}"
+        ) from None
+    except (
+        Exception
+    ) as error:  # importing somebody's file can fail in any way; the reader needs to know which file
+        raise graph.error(spec.line, f"{where}: '{spec.kind}' cannot be imported: {error}") from None
+    for needed in ("inputs", "outputs", "open", "step", "close"):
+        if not hasattr(kind, needed):
+            raise graph.error(spec.line, f"{where}: '{spec.kind}' is no node: it has no '{needed}'")
+    return kind
+
+
+def _is_part(module: str, kind: str) -> bool:
+    path = kind.partition(":")[0] if ":" in kind else "nodes." + kind.replace("/", ".")
+    return path == module or path.startswith(module + ".")
+
+
+def _kinds() -> list[str]:
+    """Every ``folder/file`` under nodes/ that holds a node."""
+    root = Path(nodes.__path__[0])
+    found = []
+    for folder in ("sources", "perception", "outputs"):
+        for file in sorted((root / folder).glob("*.py")):
+            name = "".join(part.capitalize() for part in file.stem.split("_"))
+            if f"class {name}:" in file.read_text(encoding="utf-8"):
+                found.append(f"{folder}/{file.stem}")
+    return found
+
+
+def _with_options(graph: Graph, spec: NodeSpec, kind: type[Node]) -> NodeSpec:
+    where = f"nodes.{spec.id}.with"
+    parameters = {
+        name: parameter
+        for name, parameter in inspect.signature(kind).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    hints = typing.get_type_hints(kind.__init__)
+    options: dict[str, Any] = {}
+    for name, value in spec.options.items():
+        line = spec.lines.get(name, spec.line)
+        if name not in parameters:
+            raise graph.error(line, f"{where}: unknown key '{name}'{suggest(name, parameters)}")
+        try:
+            options[name] = msgspec.convert(value, hints.get(name, Any))
+        except msgspec.ValidationError as error:
+            raise graph.error(line, f"{where}.{name}: {plain(error)}") from None
+    for name, parameter in parameters.items():
+        if parameter.default is parameter.empty and name not in options:
+            raise graph.error(spec.line, f"{where}: '{name}' is needed")
+    return replace(spec, options=options)

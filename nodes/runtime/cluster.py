@@ -1,0 +1,76 @@
+"""A Ray of our own for one run: on this host only, small, quiet, and gone without a trace afterwards."""
+
+import logging
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+PREFIX = "hearsee-"
+OBJECT_STORE_BYTES = 80 * 2**20  # Ray's least; data goes over ZeroMQ
+
+# Ray reads these when it is imported.
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DISABLE_IMPORT_WARNING": "1",
+    "RAY_enable_metrics_collection": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_AUTH_MODE": "token",
+}
+
+
+@contextmanager
+def run_folder() -> Iterator[Path]:
+    """A folder for the sockets and for Ray's files, ours alone, removed at the end.
+
+    Its path is short: a socket's may have 107 characters.  Folders of runs that were killed are removed too.
+    """
+    root = Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())
+    for left in root.glob(f"{PREFIX}*-*"):
+        with suppress(OSError, ValueError):
+            pid = int(left.name.removeprefix(PREFIX).partition("-")[0])
+            if left.stat().st_uid == os.getuid() and not _alive(pid):
+                shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=root))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def private_ray(folder: Path, workers: int) -> Iterator[None]:
+    """Ray, bound to the loopback address, its files in ``folder``, ``workers`` processes warm."""
+    os.environ.update(ENVIRONMENT)
+    # A token that only our processes know; without one Ray would keep a token in the user's home.
+    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    import ray
+
+    ray.init(
+        address="local",
+        num_cpus=workers,
+        num_gpus=0,
+        include_dashboard=False,
+        object_store_memory=OBJECT_STORE_BYTES,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        _node_ip_address="127.0.0.1",
+        _temp_dir=str(folder / "ray"),
+    )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

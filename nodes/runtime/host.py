@@ -1,0 +1,245 @@
+"""Runs the nodes of one group in one thread: inside, messages pass by reference, outside over edges."""
+
+import logging
+import os
+import resource
+import socket
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
+
+import zmq
+
+from nodes.runtime.edge import Inlet, Outlet
+from nodes.runtime.errors import UserError
+from nodes.runtime.messages import Health, Message
+from nodes.runtime.node import Context
+from nodes.runtime.plan import HEALTH, GroupPlan
+from nodes.runtime.slot import Slot
+
+log = logging.getLogger(__name__)
+
+TICK_NS = 20_000_000
+HEALTH_NS = 1_000_000_000
+QUIET_NS = 500_000_000  # nothing made for this long after all input ended: nothing more will be
+DRAIN_NS = 3_000_000_000  # and this long after it ends whatever is still being made
+CLOSE_S = 1.5
+LOG_LINES = 100
+
+
+class GroupHost:
+    """The life of a group: ``start`` opens its nodes, ``go`` opens its sources too, ``stop`` closes all.
+
+    epoch: the first its nodes may use.  restarts: how often the group was started before.
+    Everything happens in one thread of its own; the methods may be called from any other.
+    """
+
+    def __init__(self, plan: GroupPlan, epoch: int = 0, restarts: int = 0) -> None:
+        self.plan = plan
+        self.epoch = epoch
+        self.restarts = restarts
+        self.state = "starting"
+        self.beat_ns = time.monotonic_ns()
+        self.error: str | None = None
+        self.log_lines: deque[str] = deque(maxlen=LOG_LINES)
+        self._opened = threading.Event()
+        self._go = threading.Event()
+        self._stop = threading.Event()
+        self._waker, self._woken = socket.socketpair()
+        self._waker.setblocking(False)
+        self._woken.setblocking(False)
+        self._slots: list[Slot] = []
+        self._inlets: list[Inlet] = []
+        self._outlets: list[Outlet] = []
+        self._ended_ns: int | None = None
+        self._made_ns = 0
+        self._health_seq = 0
+        self._thread = threading.Thread(target=self._run, name=f"group {plan.group}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wait_open(self, timeout: float) -> None:
+        """Returns once every node but the sources is open.  Raises UserError where one cannot be opened."""
+        if not self._opened.wait(timeout):
+            raise UserError(f"group {self.plan.group}: not open after {timeout:.0f} s")
+        if self.error:
+            raise UserError(self.error)
+
+    def go(self) -> None:
+        """Let the sources begin: whoever listens to them is ready."""
+        self._go.set()
+        self.wake()
+
+    def stop(self) -> None:
+        """Close every node and socket; returns when done, or after 1.5 s if one will not close."""
+        self._stop.set()
+        self._go.set()
+        self.wake()
+        if self._thread.is_alive():
+            self._thread.join(CLOSE_S)
+
+    def join(self) -> None:
+        """Returns when the group has stopped."""
+        self._thread.join()
+
+    def wake(self) -> None:
+        with suppress(OSError):  # full: it is going to wake anyway; closed: it has nothing left to do
+            self._waker.send(b"\0")
+
+    def _context(self, name: str, opening: int) -> Context:
+        return Context(name=name, epoch=self.epoch + opening, live=self.plan.live, wake=self.wake)
+
+    def _run(self) -> None:
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        try:
+            self._open(context)
+            self._opened.set()
+            self._go.wait()
+            if not self._stop.is_set():
+                for slot in self._slots:
+                    if slot.is_source:
+                        slot.open()
+                self.state = "running"
+                self._loop()
+        except UserError as error:
+            self.error = str(error)
+        except Exception as error:
+            log.exception("group %s", self.plan.group)
+            self.error = f"group {self.plan.group}: {type(error).__name__}: {error}"
+        finally:
+            self._opened.set()
+            for slot in self._slots:
+                slot.close()
+            for inlet in self._inlets:
+                inlet.close()
+            for outlet in self._outlets:
+                outlet.close()
+            context.destroy(linger=0)
+            self._waker.close()
+            self._woken.close()
+            self.state = "finished" if self.state == "finished" else "stopped"
+
+    def _open(self, context: "zmq.Context[zmq.Socket[bytes]]") -> None:
+        for edge in self.plan.outgoing:
+            self._outlets.append(Outlet(edge, context))
+        for edge in self.plan.incoming:
+            self._inlets.append(Inlet(edge, context))
+        for spec in self.plan.nodes:
+            slot = Slot(spec, partial(self._context, spec.id))
+            self._slots.append(slot)
+            if not slot.is_source:
+                slot.open()
+        self._by_id = {slot.spec.id: slot for slot in self._slots}
+        self._carriers: dict[str, list[Outlet]] = {}
+        for outlet in self._outlets:
+            for route in outlet.edge.routes:
+                self._carriers.setdefault(route, []).append(outlet)
+
+    def _loop(self) -> None:
+        poller = zmq.Poller()
+        poller.register(self._woken, zmq.POLLIN)
+        watched: dict[zmq.Socket[bytes], int] = {}
+        tick_ns = health_ns = time.monotonic_ns()
+        busy = False
+        while not self._stop.is_set():
+            # A full edge that must not drop stops the sources here, and in turn the groups before this one.
+            held = any(outlet.full for outlet in self._outlets)
+            wanted = {inlet.socket: 0 if held else zmq.POLLIN for inlet in self._inlets}
+            wanted |= {outlet.socket: zmq.POLLOUT if outlet.queued else 0 for outlet in self._outlets}
+            for sock, events in wanted.items():
+                if watched.get(sock) != events:
+                    poller.register(sock, events)
+            watched = wanted
+            self.beat_ns = now_ns = time.monotonic_ns()
+            wait_ms = 0 if busy and not held else max(0, tick_ns - now_ns + 999_999) // 1_000_000
+            ready = dict(poller.poll(wait_ms))
+            if self._woken.fileno() in ready:
+                self._woken.recv(4096)
+            for inlet in self._inlets:
+                if ready.get(inlet.socket, 0) & zmq.POLLIN:
+                    for nodes, message in inlet.receive():
+                        self._hand(nodes, message)
+            now_ns = time.monotonic_ns()
+            due = now_ns >= tick_ns
+            if due:
+                tick_ns = now_ns + TICK_NS
+            busy = self._step(due, held)
+            if now_ns >= health_ns:
+                health_ns = now_ns + HEALTH_NS
+                self._tell_health()
+            sent = [outlet.flush() for outlet in self._outlets]
+            if due:
+                self._check_end(now_ns, all(sent))
+
+    def _hand(self, nodes: Iterable[str], message: Message) -> None:
+        for id in nodes:
+            self._by_id[id].inbox.append(message)
+
+    def _step(self, due: bool, held: bool) -> bool:
+        """Whether a file that may be read as fast as it goes has just been read."""
+        read = False
+        for slot in self._slots:
+            if (slot.is_source and held) or not (due or slot.inbox or slot.is_source):
+                continue
+            now_ns = time.monotonic_ns()
+            made = slot.step(now_ns)
+            if made:
+                self._made_ns = now_ns
+                read = read or slot.is_source
+            for message in made:
+                self._send(f"{slot.spec.id}/{message.port}", message)
+        return read and not self.plan.live
+
+    def _send(self, route: str, message: Message) -> None:
+        self._hand(self.plan.local.get(route, ()), message)
+        for outlet in self._carriers.get(route, ()):
+            outlet.put(route, message)
+
+    def _check_end(self, now_ns: int, sent: bool) -> None:
+        """A group whose sources and inputs have all ended finishes when it is quiet and says so onwards."""
+        sources = [slot for slot in self._slots if slot.is_source]
+        feeds = [inlet for inlet in self._inlets if inlet.edge.carries_data]
+        if not (sources or feeds) or not all(slot.finished for slot in sources):
+            return
+        if not all(inlet.ended for inlet in feeds):
+            return
+        self._ended_ns = self._ended_ns or now_ns
+        quiet = now_ns - max(self._made_ns, self._ended_ns) >= QUIET_NS
+        if sent and (quiet or now_ns - self._ended_ns >= DRAIN_NS):
+            self.state = "finished"
+            for outlet in self._outlets:
+                outlet.end()
+
+    def _tell_health(self) -> None:
+        now_ns = time.monotonic_ns()
+        health = Health(
+            stream=self.plan.group,
+            seq=self._health_seq,
+            epoch=self.epoch,
+            t_start_ns=now_ns - HEALTH_NS,
+            t_end_ns=now_ns,
+            group=self.plan.group,
+            state=self.state,
+            restarts=self.restarts,
+            pid=os.getpid(),
+            memory_bytes=resident_bytes(),
+            nodes={slot.spec.id: slot.report() for slot in self._slots},
+            edges={name: lane for outlet in self._outlets for name, lane in outlet.report().items()},
+        )
+        self._health_seq += 1
+        self._send(f"{self.plan.group}/{HEALTH}", health)
+
+
+def resident_bytes() -> int:
+    """Memory this process holds now; where the system does not tell, the most it ever held."""
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024

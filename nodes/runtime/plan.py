@@ -1,0 +1,111 @@
+"""A checked graph divided among its groups: which nodes each hosts, and which edges join them, fixed before
+launch."""
+
+import msgspec
+
+from nodes.runtime.graph import Bound, Graph, NodeSpec
+
+HEALTH = "health"
+"""The port nobody wires: a node that takes it hears the health of every group."""
+
+SUPERVISOR = "supervisor"
+
+MB = 1_000_000
+BOUNDS = {
+    "audio": Bound(1024, 256_000),  # 4 s at 16 kHz: a group that was killed comes back within that
+    "picture": Bound(5, 32 * MB),  # 0.2 s: an older picture has missed its sound
+    "face": Bound(25, MB),
+    "transcript": Bound(256, MB),
+    "voice": Bound(256, MB),
+    HEALTH: Bound(16, MB),
+}
+"""The most that may wait on an edge for each port, where ``pipeline.yaml`` says nothing else."""
+
+
+class Edge(msgspec.Struct, frozen=True):
+    """All that goes from one group to another.
+
+    routes: for each ``node/port`` that crosses, the nodes that take it there.
+    bounds: the same keys.  wait: nothing is dropped, a full edge stops the sources before it (files, not
+    devices).
+    """
+
+    source: str
+    target: str
+    address: str
+    routes: dict[str, tuple[str, ...]]
+    bounds: dict[str, Bound]
+    wait: bool
+
+    @property
+    def carries_data(self) -> bool:
+        """Whether it carries anything but health."""
+        return any(not route.endswith(f"/{HEALTH}") for route in self.routes)
+
+
+class GroupPlan(msgspec.Struct, frozen=True):
+    """What one process hosts.  nodes: producers first.  local: who takes each ``node/port`` in it."""
+
+    group: str
+    nodes: tuple[NodeSpec, ...]
+    local: dict[str, tuple[str, ...]]
+    outgoing: tuple[Edge, ...]
+    incoming: tuple[Edge, ...]
+    live: bool
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """supervisor: the edges by which the supervisor tells its own health."""
+
+    groups: dict[str, GroupPlan]
+    supervisor: tuple[Edge, ...]
+
+
+def plan(graph: Graph, takes_health: set[str], folder: str, live: bool) -> Plan:
+    """takes_health: ids of the nodes with the input ``health``.  folder: where the sockets lie; its path is
+    short.
+
+    An edge also leads from every group to each group that hears of health, so that one restarted alone is
+    heard.
+    """
+    crossing: dict[tuple[str, str], dict[str, list[str]]] = {}
+
+    def cross(source: str, target: str, route: str, node: str) -> None:
+        crossing.setdefault((source, target), {}).setdefault(route, []).append(node)
+
+    for spec in graph.nodes.values():
+        for taken in spec.inputs:
+            cross(graph.nodes[taken.node].group, spec.group, taken.route, spec.id)
+        if spec.id in takes_health:
+            for name in [*graph.groups, SUPERVISOR]:
+                cross(name, spec.group, f"{name}/{HEALTH}", spec.id)
+    edges = [
+        Edge(
+            source=source,
+            target=target,
+            address=f"ipc://{folder}/{source}-{target}",
+            routes={route: tuple(nodes) for route, nodes in routes.items()},
+            bounds={route: _bound(graph, source, route) for route in routes},
+            wait=not live,
+        )
+        for (source, target), routes in crossing.items()
+        if source != target
+    ]
+    groups = {
+        name: GroupPlan(
+            group=name,
+            nodes=tuple(spec for spec in graph.nodes.values() if spec.group == name),
+            local={route: tuple(nodes) for route, nodes in crossing.get((name, name), {}).items()},
+            outgoing=tuple(edge for edge in edges if edge.source == name),
+            incoming=tuple(edge for edge in edges if edge.target == name),
+            live=live,
+        )
+        for name in graph.groups
+    }
+    return Plan(groups, tuple(edge for edge in edges if edge.source == SUPERVISOR))
+
+
+def _bound(graph: Graph, group: str, route: str) -> Bound:
+    port = route.partition("/")[2]
+    own = graph.groups[group].edges if group in graph.groups else {}
+    return own.get(port) or BOUNDS[port]

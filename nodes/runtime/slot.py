@@ -1,0 +1,160 @@
+"""One node in its group: opened, stepped, timed, and opened anew with back-off when it fails."""
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from nodes.runtime.check import find_class
+from nodes.runtime.errors import UserError
+from nodes.runtime.graph import NodeSpec
+from nodes.runtime.messages import Audio, Face, Gap, Message, Picture
+from nodes.runtime.node import Context, Node
+
+log = logging.getLogger(__name__)
+
+FIRST_BACKOFF_NS = 100_000_000
+MAX_BACKOFF_NS = 5_000_000_000
+FORGIVEN_NS = 30_000_000_000  # who ran this long without failing starts again with the first back-off
+PACED = {kind.port for kind in (Audio, Picture, Face)}
+"""Ports on which somebody waits for the next message: a node that is down says Gap there."""
+
+KEPT = 256
+
+
+class Slot:
+    """``context`` makes the context for a given epoch; it rises with every reopening."""
+
+    def __init__(self, spec: NodeSpec, context: Callable[[int], Context]) -> None:
+        self.spec = spec
+        self.kind = find_class(spec.kind)
+        self.is_source = not self.kind.inputs
+        self.inbox: list[Message] = []
+        self.state = "starting"
+        self.messages = 0
+        self._make_context = context
+        self._context = context(0)
+        self._node: Node | None = None
+        self._openings = 0
+        self._failures = 0
+        self._failed_ns = 0
+        self._reopen_ns = 0
+        self._last: dict[str, Message] = {}
+        self._step_ns: deque[int] = deque(maxlen=KEPT)
+        self._delay_ns: deque[int] = deque(maxlen=KEPT)
+
+    @property
+    def finished(self) -> bool:
+        """A source that has handed everything out; devices never do."""
+        return bool(getattr(self._node, "finished", False))
+
+    def open(self) -> None:
+        """Raises UserError, with the node's name, for whatever keeps it from opening."""
+        self._context = self._make_context(self._openings)
+        self._openings += 1
+        try:
+            self._node = self.kind(**self.spec.options)
+            self._node.open(self._context)
+        except UserError as error:
+            self._close()
+            raise UserError(f"{self.spec.id}: {error}") from None
+        except Exception as error:
+            log.debug("opening %s", self.spec.id, exc_info=True)
+            self._close()
+            raise UserError(f"{self.spec.id}: cannot be opened: {_line(error)}") from None
+        self.state = "ok"
+
+    def step(self, now_ns: int) -> list[Message]:
+        """What the node makes of its inbox; when it is down, ``Gap`` in its place until it is back."""
+        arrived, self.inbox = self.inbox, []
+        if self._node is None:
+            if now_ns < self._reopen_ns:
+                return self._gaps(arrived, now_ns)
+            try:
+                self.open()
+            except UserError as error:
+                self._fail(str(error).removeprefix(f"{self.spec.id}: "), now_ns)
+                return self._gaps(arrived, now_ns)
+            log.info("%s: opened again", self.spec.id)
+        assert self._node is not None
+        try:
+            made = self._node.step(arrived)
+        except Exception as error:
+            log.debug("stepping %s", self.spec.id, exc_info=True)
+            self._close()
+            self._fail(_line(error), now_ns)
+            return self._gaps(arrived, now_ns)
+        if arrived or made:
+            done_ns = self._context.now_ns()
+            self._step_ns.append(done_ns - now_ns)
+            self.messages += len(made)
+            for message in made:
+                self._last[message.port] = message
+                if self.is_source and not isinstance(message, Gap):
+                    self._delay_ns.append(done_ns - message.t_end_ns)
+        return made
+
+    def close(self) -> None:
+        self._close()
+        self.state = "stopped"
+
+    def report(self) -> dict[str, Any]:
+        """The node's part of ``Health.nodes``."""
+        report: dict[str, Any] = {"state": self.state, "messages": self.messages}
+        for name, times in (("step", self._step_ns), ("delay", self._delay_ns)):
+            if times:
+                ordered = sorted(times)
+                report[f"{name}_p50_ms"] = round(ordered[len(ordered) // 2] / 1e6, 3)
+                report[f"{name}_p99_ms"] = round(ordered[int(len(ordered) * 0.99)] / 1e6, 3)
+        return report
+
+    def _close(self) -> None:
+        node, self._node = self._node, None
+        if node is None:
+            return
+        try:
+            node.close()
+        except Exception as error:
+            log.warning("%s: while closing: %s", self.spec.id, _line(error))
+
+    def _fail(self, reason: str, now_ns: int) -> None:
+        if now_ns - self._failed_ns > FORGIVEN_NS:
+            self._failures = 0
+        backoff_ns = min(FIRST_BACKOFF_NS << min(self._failures, 16), MAX_BACKOFF_NS)
+        self._failures += 1
+        self._failed_ns, self._reopen_ns = now_ns, now_ns + backoff_ns
+        if reason != self.state:
+            log.warning("%s: %s; trying again in %.1f s", self.spec.id, reason, backoff_ns / 1e9)
+        self.state = reason
+
+    def _gaps(self, arrived: list[Message], now_ns: int) -> list[Message]:
+        """A Gap for each message that was not understood; from a source, for the time since its last."""
+        ports = [port for port in self.kind.outputs if port in PACED]
+        reason = f"{self.spec.id} failed"
+        gaps: list[Message] = []
+        for port in ports:
+            last = self._last.get(port)
+            spans: list[Message] = arrived if not self.is_source else [last] if last else []
+            for span in spans:
+                start_ns, end_ns = span.t_start_ns, span.t_end_ns
+                if self.is_source:
+                    start_ns, end_ns = span.t_end_ns, now_ns
+                if end_ns <= start_ns:
+                    continue
+                gap = Gap(
+                    stream=span.stream,
+                    seq=last.seq + 1 if last else 0,
+                    epoch=last.epoch if last else span.epoch,
+                    t_start_ns=start_ns,
+                    t_end_ns=end_ns,
+                    of=port,
+                    reason=reason,
+                )
+                self._last[port] = last = gap
+                gaps.append(gap)
+        return gaps
+
+
+def _line(error: BaseException) -> str:
+    text = (str(error).splitlines() or [""])[0][:300]
+    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"

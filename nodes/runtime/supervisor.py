@@ -1,0 +1,242 @@
+"""Starts the groups, watches them, starts a dead or hung one again with back-off, and stops them all."""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import ray
+import zmq
+
+from nodes.runtime.actor import GroupActor, Status
+from nodes.runtime.edge import Outlet
+from nodes.runtime.errors import UserError
+from nodes.runtime.host import resident_bytes
+from nodes.runtime.messages import Health
+from nodes.runtime.plan import HEALTH, SUPERVISOR, GroupPlan, Plan
+
+log = logging.getLogger(__name__)
+
+EPOCHS = 4096
+"""Each restart of a group raises the epochs of its nodes by this much; a node counts its own reopenings below
+it."""
+
+POLL_S = 0.1
+STATUS_S = 1.0
+ANSWER_S = 5.0  # a process that has not answered for this long is hung
+STILL_S = 5.0  # and so is a group whose loop has not come round for this long
+START_S = 60.0
+STOP_S = 1.0
+FIRST_BACKOFF_S = 0.5  # before the second restart in a row; the first is immediate
+MAX_BACKOFF_S = 8.0
+GIVE_UP_AFTER = 8  # restarts ...
+GIVE_UP_WITHIN_S = 120.0  # ... in this time
+
+
+# One thread for ``life``, one for ``open`` or ``status``, one for ``stop`` while a status hangs.
+_ACTOR: Any = ray.remote(GroupActor).options(num_cpus=0, max_restarts=0, max_concurrency=3)
+
+
+class _Group:
+    """One group and the process it has now."""
+
+    def __init__(self, plan: GroupPlan) -> None:
+        self.plan = plan
+        self.restarts = -1
+        self.pid = 0
+        self._begun_s: deque[float] = deque(maxlen=GIVE_UP_AFTER)
+        self.begin()
+
+    @property
+    def name(self) -> str:
+        return self.plan.group
+
+    def begin(self) -> None:
+        self.restarts += 1
+        self._begun_s.append(time.monotonic())
+        self.state = "restarting" if self.restarts else "starting"
+        self.actor: Any = _ACTOR.remote(self.plan, self.restarts * EPOCHS, self.restarts)
+        self.life = self.actor.life.remote()
+        self.opening: Any = self.actor.open.remote()
+        self.answer: Any = None
+        self.asked_s = 0.0
+
+    def references(self) -> list[Any]:
+        return [ref for ref in (self.life, self.opening, self.answer) if self.actor and ref]
+
+    def watch(self, ready: set[Any], now_s: float) -> str | None:
+        """Take what has been answered and ask again; the reason why the process must go, if it must."""
+        if self.life in ready:
+            return _outcome(self.life) or "ended"
+        if self.opening:
+            if self.opening in ready:
+                error = _outcome(self.opening)
+                self.opening = None
+                return error
+            return f"not open after {START_S:.0f} s" if now_s - self._begun_s[-1] > START_S else None
+        if self.answer:
+            if self.answer in ready:
+                return self._take(self.answer)
+            return "does not answer" if now_s - self.asked_s > ANSWER_S else None
+        if now_s - self.asked_s >= STATUS_S:
+            self.asked_s = now_s
+            self.answer = self.actor.status.remote()
+        return None
+
+    def _take(self, answer: Any) -> str | None:
+        self.answer = None
+        try:
+            status: Status = ray.get(answer)
+        except ray.exceptions.RayError:
+            return _outcome(self.life)
+        for line in status.lines:
+            log.warning("%s", line)
+        self.pid = status.pid
+        if status.state in ("running", "finished"):
+            self.state = status.state
+        return (
+            f"hung for {status.still_s:.0f} s"
+            if self.state == "running" and status.still_s > STILL_S
+            else None
+        )
+
+    def go(self) -> None:
+        self.actor.go.remote()
+        self.state = "running"
+
+    def fail(self, now_s: float) -> None:
+        """End the process and choose when the next may begin."""
+        self.kill()
+        self.state = "restarting"
+        recent = [t for t in self._begun_s if now_s - t < GIVE_UP_WITHIN_S]
+        if len(recent) >= GIVE_UP_AFTER:
+            self.state = "gave up"
+        backoff_s = 0.0 if len(recent) < 2 else FIRST_BACKOFF_S * 2.0 ** (len(recent) - 2)
+        self.again_s = now_s + min(backoff_s, MAX_BACKOFF_S)
+
+    def kill(self) -> None:
+        """End the process whatever it is doing."""
+        with suppress(Exception):
+            ray.kill(self.actor)
+        if self.pid:  # one that is suspended or stuck does not hear Ray
+            with suppress(OSError):
+                os.kill(self.pid, signal.SIGKILL)
+        self.actor, self.pid = None, 0
+
+
+class Supervisor:
+    """``run`` is the life of a pipeline; Ray is running already."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._groups = [_Group(group) for group in plan.groups.values()]
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._outlets = [Outlet(edge, self._context) for edge in plan.supervisor]
+        self._health_s = 0.0
+        self._seq = 0
+
+    def run(self, stop: threading.Event, ready: Callable[[], None]) -> None:
+        """Returns when ``stop`` is set, or a file has ended and everything it led to has been handed on.
+
+        ready: called once when every node but the sources is open; the sources begin when it returns.
+        Raises UserError where the pipeline cannot start, or when every group has been given up.
+        """
+        try:
+            self._start(stop)
+            ready()
+            for group in self._groups:
+                group.go()
+            while not stop.is_set() and any(group.state != "finished" for group in self._groups):
+                self._look_after()
+        finally:
+            self._stop()
+
+    def _start(self, stop: threading.Event) -> None:
+        while not stop.is_set() and any(group.opening for group in self._groups):
+            ready = self._wait()
+            for group in self._groups:
+                if reason := group.watch(ready, time.monotonic()):
+                    raise UserError(reason)
+
+    def _look_after(self) -> None:
+        ready = self._wait()
+        now_s = time.monotonic()
+        for group in self._groups:
+            if group.actor is None:
+                if group.state == "restarting" and now_s >= group.again_s:
+                    group.begin()
+                continue
+            opening = group.opening is not None
+            if reason := group.watch(ready, now_s):
+                group.fail(now_s)
+                what = "given up" if group.state == "gave up" else "starting it again"
+                log.warning("group %s: %s; %s", group.name, reason, what)
+                self._tell_health(group)
+            elif opening and group.opening is None:
+                group.go()
+        if all(group.state == "gave up" for group in self._groups):
+            raise UserError("every group failed again and again; see the lines above")
+        if now_s - self._health_s >= STATUS_S:
+            self._health_s = now_s
+            self._tell_health(None)
+            for group in self._groups:
+                if group.state not in ("running", "finished"):
+                    self._tell_health(group)
+        for outlet in self._outlets:
+            outlet.flush()
+
+    def _wait(self) -> set[Any]:
+        """The references that are answered, after at most POLL_S."""
+        references = [ref for group in self._groups for ref in group.references()]
+        if not references:
+            time.sleep(POLL_S)
+            return set()
+        ray.wait(references, num_returns=1, timeout=POLL_S)
+        return set(ray.wait(references, num_returns=len(references), timeout=0)[0])
+
+    def _tell_health(self, group: _Group | None) -> None:
+        """Our own health, or that of a group which cannot tell it."""
+        now_ns = time.monotonic_ns()
+        health = Health(
+            stream=SUPERVISOR,
+            seq=self._seq,
+            epoch=0,
+            t_start_ns=now_ns - round(STATUS_S * 1e9),
+            t_end_ns=now_ns,
+            group=group.name if group else "",
+            state=group.state if group else "running",
+            restarts=group.restarts if group else 0,
+            pid=group.pid if group else os.getpid(),
+            memory_bytes=0 if group else resident_bytes(),
+            nodes={},
+            edges={},
+        )
+        self._seq += 1
+        for outlet in self._outlets:
+            outlet.put(f"{SUPERVISOR}/{HEALTH}", health)
+
+    def _stop(self) -> None:
+        actors = [group.actor for group in self._groups if group.actor]
+        if actors:
+            ray.wait([actor.stop.remote() for actor in actors], num_returns=len(actors), timeout=STOP_S)
+        for group in self._groups:
+            if group.actor:
+                group.kill()
+        for outlet in self._outlets:
+            outlet.close()
+        self._context.destroy(linger=0)
+
+
+def _outcome(reference: Any) -> str | None:
+    """The error a call returned, or how its process ended."""
+    try:
+        error: str | None = ray.get(reference)
+    except ray.exceptions.ActorDiedError:
+        return "its process died"
+    except ray.exceptions.RayError as error:
+        return str(error).splitlines()[0]
+    return error
