@@ -1,10 +1,12 @@
 """Mouth crops of talking clips, cut as the live pipeline cuts them, for training the lip reader.
 
-``python -m engines.speech.lips CLIPS_DIR OUT_DIR`` writes for every ``CLIPS_DIR/NAME.mp4`` an ``OUT_DIR/NAME.mp4`` of
-grey 112x112 pictures, one for each picture of the clip, at the scale of the live 88x88 crop: the margin is for
-shifting and cutting while training.  ``OUT_DIR/index.jsonl`` has one line a clip: ``name``, ``frames``, ``fps`` and
-``scores``, the detector's confidence for each picture (0 where no face was found: the last crop stands in).  Stopped
-and started again it goes on with the clips that are not in the index.
+``python -m engines.speech.lips CLIPS_DIR OUT_DIR`` writes for every ``CLIPS_DIR/NAME.mp4`` an
+``OUT_DIR/NAME.mp4`` of grey 112x112 pictures, one for each picture of the clip, at the scale of the live
+88x88
+crop: the margin is for shifting and cutting while training.  ``OUT_DIR/index.jsonl`` has one line a clip:
+``name``, ``frames``, ``fps`` and ``quality``, that of ``messages.Face`` for each picture (0 where no face was
+found: the last crop stands in).  Stopped and started again it goes on with the clips that are not in the
+index.
 """
 
 import json
@@ -18,11 +20,13 @@ import av
 import cv2
 import numpy as np
 import typer
-from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from nodes.perception.crop import Grey, mouth_crop
-from nodes.perception.detect import YuNet, yunet_path
-from nodes.perception.smooth import LandmarkFilter
+from nodes.perception.crop import Grey, mouth_framing
+from nodes.perception.detect import MIN_FACE, open_detector
+from nodes.perception.landmarks import LandmarkEngine
+from nodes.perception.quality import quality
+from nodes.perception.track import DETECT_EVERY, Tracker
 from nodes.runtime.errors import UserError
 
 CROP_SIZE = 112
@@ -30,28 +34,29 @@ CRF = "12"
 
 
 def crop_clip(clip: Path) -> tuple[list[Grey], list[float], Fraction]:
-    """Crops uint8 [112, 112], a confidence for each, and pictures a second.  UserError where no face is in the clip."""
-    detector, smooth = YuNet(yunet_path()), LandmarkFilter()
+    """Crops uint8 [112, 112], a quality for each, pictures a second.  UserError where no face is."""
+    tracker = Tracker(open_detector("auto", "", MIN_FACE), LandmarkEngine(), DETECT_EVERY)
     crops: list[Grey | None] = []
-    scores: list[float] = []
+    qualities: list[float] = []
     with av.open(str(clip)) as container:
         stream = container.streams.video[0]
         fps = stream.average_rate or Fraction(25)
         for picture in container.decode(stream):
             image = picture.to_ndarray(format="bgr24")
-            faces = detector.detect(image)
-            if faces:
-                face = max(faces, key=lambda face: face.box[2] * face.box[3])
-                landmarks = smooth.update(face.landmarks, round((picture.time or 0) * 1e9))
-                crops.append(mouth_crop(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), landmarks, CROP_SIZE))
-                scores.append(round(face.score, 3))
-            else:
+            face = tracker.update(image, round((picture.time or 0) * 1e9))
+            if face is None:
                 crops.append(crops[-1] if crops else None)
-                scores.append(0.0)
+                qualities.append(0.0)
+                continue
+            grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+            framing = mouth_framing(face.landmarks)
+            worth = quality(framing.cut(grey), framing, face.landmarks, face.visible, image.shape)
+            crops.append(mouth_framing(face.landmarks, CROP_SIZE).cut(grey))
+            qualities.append(round(worth, 3))
     first = next((crop for crop in crops if crop is not None), None)
     if first is None:
         raise UserError(f"{clip}: no face in it; leave it out")
-    return [first if crop is None else crop for crop in crops], scores, fps
+    return [first if crop is None else crop for crop in crops], qualities, fps
 
 
 def write_crops(path: Path, crops: list[Grey], fps: Fraction) -> None:
@@ -77,11 +82,11 @@ def read_crops(path: Path) -> np.ndarray:
 def _work(job: tuple[Path, Path]) -> tuple[str, dict[str, Any] | str]:
     clip, out = job
     try:
-        crops, scores, fps = crop_clip(clip)
+        crops, qualities, fps = crop_clip(clip)
     except (UserError, av.error.FFmpegError) as error:
         return clip.name, str(error)
     write_crops(out / clip.name, crops, fps)
-    return clip.name, {"name": clip.stem, "frames": len(crops), "fps": float(fps), "scores": scores}
+    return clip.name, {"name": clip.stem, "frames": len(crops), "fps": float(fps), "quality": qualities}
 
 
 def _start_worker() -> None:
@@ -97,7 +102,7 @@ def main(clips: Path, out: Path, workers: int = 2) -> None:
     jobs = [(clip, out) for clip in sorted(clips.glob("*.mp4")) if clip.stem not in done]
     columns = (
         TextColumn("mouths"),
-        *Progress.get_default_columns()[1:3],
+        BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )

@@ -1,10 +1,13 @@
-"""Where the lips are in a picture: level, centred, at a scale that is the face's own, so that only speech moves in it.
+"""How a face is cut out of a picture: level, centred, at its own scale, so that only speech moves in it.
 
-Both crops are similarity transforms (turn, scale, shift) of the picture given by the five landmarks of
-``messages.Face``.  The turn levels the lines through the eyes and through the mouth corners.  The unit of length is
-the *reach*: the hypotenuse of eye distance and eye-to-mouth distance.  Turning the head shortens the one and nodding
-the other, never both, so reach changes by 7 % at 30 degrees where the eye distance alone changes by 13 %.
+A crop is a similarity transform (turn, scale, shift) given by the five landmarks of ``messages.Face``.  The
+turn levels the lines through the eyes and through the mouth corners.  The unit of length is the *reach*: the
+hypotenuse of eye distance and eye-to-mouth distance.  Turning the head shortens the one and nodding the
+other, seldom both, so reach changes by 7 % at 30 degrees where the distance alone changes by 13 %.
 """
+
+from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,15 +17,68 @@ from nodes.runtime.messages import FACE_SIZE, MOUTH_SIZE
 
 RIGHT_EYE, LEFT_EYE, NOSE, RIGHT_MOUTH, LEFT_MOUTH = range(5)
 
-# Sides of the squares in reaches.  An average resting mouth is 0.57 reaches wide: half the width of its crop.
+# Sides of the squares in reaches.  A resting mouth is about 0.6 reaches wide: half the width of its crop.
 MOUTH_SIDE = 1.15
-# How Haar boxes and FER2013 frame a face: what it was measured to be on both (medians 1.97 and 1.97).
+# How Haar boxes and FER2013 frame a face; measured on both, the medians are 1.97.
 FACE_SIDE = 2.0
 # Below this many crop pixels a picture pixel, bilinear sampling alone would alias.
 _ANTIALIAS_BELOW = 0.6
 
-Points = NDArray[np.float32]
-Grey = NDArray[np.uint8]
+Points = NDArray[Any]
+Grey = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Framing:
+    """A square of ``size`` pixels about ``centre`` [2] of a picture.
+
+    scale: pixels of the crop a pixel of the picture.
+    angle: radians, positive clockwise as the picture is seen; what leans by it stands upright in the crop.
+    """
+
+    centre: Points
+    scale: float
+    angle: float
+    size: int
+
+    def cut(self, grey: Grey) -> Grey:
+        """The crop uint8 [size, size] out of ``grey`` uint8 [h, w]; beyond it, its edge is repeated."""
+        if self.scale < _ANTIALIAS_BELOW:
+            return self._cut_shrunk(grey)
+        turn = self._turn()
+        matrix = np.column_stack([turn, (self.size - 1) / 2 - turn @ self.centre])
+        size = (self.size, self.size)
+        return cv2.warpAffine(grey, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+    def inside(self, points: Points) -> Points:
+        """Points [n, 2] of the picture in pixels of the crop."""
+        return ((points - self.centre) @ self._turn().T + (self.size - 1) / 2).astype(np.float32)
+
+    def outside(self, points: Points) -> Points:
+        """Points [n, 2] of the crop in pixels of the picture."""
+        return ((points - (self.size - 1) / 2) @ np.linalg.inv(self._turn()).T + self.centre).astype(
+            np.float32
+        )
+
+    def _turn(self) -> NDArray[np.float64]:
+        cos, sin = self.scale * np.cos(self.angle), self.scale * np.sin(self.angle)
+        return np.array([[cos, sin], [-sin, cos]])
+
+    def _cut_shrunk(self, grey: Grey) -> Grey:
+        """Shrinks the part that is needed first, averaging over areas."""
+        half = self.size / self.scale * 0.75 + 2  # room for any turn of the square
+        x0, y0 = (
+            int(v) for v in np.clip(np.floor(self.centre - half), 0, (grey.shape[1] - 1, grey.shape[0] - 1))
+        )
+        x1, y1 = (int(v) for v in np.maximum(np.ceil(self.centre + half), (x0 + 1, y0 + 1)))
+        part = grey[y0:y1, x0:x1]
+        height, width = part.shape
+        small = (max(1, round(width * self.scale)), max(1, round(height * self.scale)))
+        shrink = np.array([small[0] / width, small[1] / height])
+        centre = (self.centre - (x0, y0) + 0.5) * shrink - 0.5
+        return Framing(centre, 1.0, self.angle, self.size).cut(
+            cv2.resize(part, small, interpolation=cv2.INTER_AREA)
+        )
 
 
 def reach(landmarks: Points) -> float:
@@ -46,8 +102,23 @@ def mouth_centre(landmarks: Points) -> Points:
     return (landmarks[RIGHT_MOUTH] + landmarks[LEFT_MOUTH]) / 2
 
 
-def face_centre(landmarks: Points) -> Points:
-    return 0.64 * eye_centre(landmarks) + 0.36 * mouth_centre(landmarks)
+def mouth_framing(landmarks: Points, size: int = MOUTH_SIZE) -> Framing:
+    """The mouth in the middle.  A larger ``size`` shows more at the same scale."""
+    scale = MOUTH_SIZE / (MOUTH_SIDE * reach(landmarks))
+    return Framing(mouth_centre(landmarks), scale, roll(landmarks), size)
+
+
+def face_framing(landmarks: Points) -> Framing:
+    """The whole face, forehead to chin, in 64 x 64 pixels."""
+    centre = 0.64 * eye_centre(landmarks) + 0.36 * mouth_centre(landmarks)
+    return Framing(centre, FACE_SIZE / (FACE_SIDE * reach(landmarks)), roll(landmarks), FACE_SIZE)
+
+
+def box_framing(box: tuple[float, float, float, float]) -> Framing:
+    """What a Haar box (x, y, width, height) frames, in 64 x 64 pixels."""
+    x, y, width, height = box
+    centre = np.array([x + (width - 1) / 2, y + (height - 1) / 2])
+    return Framing(centre, FACE_SIZE / max(width, height), 0.0, FACE_SIZE)
 
 
 def mouth_crop(grey: Grey, landmarks: Points, size: int = MOUTH_SIZE) -> Grey:
@@ -55,39 +126,4 @@ def mouth_crop(grey: Grey, landmarks: Points, size: int = MOUTH_SIZE) -> Grey:
 
     A larger ``size`` shows more at the same scale: training takes a margin to shift and cut in.
     """
-    scale = MOUTH_SIZE / (MOUTH_SIDE * reach(landmarks))
-    return level_crop(grey, mouth_centre(landmarks), scale, roll(landmarks), size)
-
-
-def face_crop(grey: Grey, landmarks: Points, size: int = FACE_SIZE) -> Grey:
-    """The whole face out of ``grey`` uint8 [h, w] as uint8 [size, size], forehead to chin."""
-    return level_crop(
-        grey, face_centre(landmarks), size / (FACE_SIDE * reach(landmarks)), roll(landmarks), size
-    )
-
-
-def level_crop(grey: Grey, centre: Points, scale: float, angle: float, size: int) -> Grey:
-    """The square of ``size`` pixels about ``centre``, the picture magnified by ``scale`` and turned back by ``angle``.
-
-    What lies outside the picture repeats its edge.
-    """
-    if scale < _ANTIALIAS_BELOW:
-        # Only the part needed is shrunk; the margin covers any turn of the square.
-        half = size / scale * 0.75 + 2
-        x0, y0 = np.maximum(np.floor(centre - half), 0).astype(int)
-        x1, y1 = np.ceil(centre + half).astype(int)
-        part = grey[y0:y1, x0:x1]
-        if part.size:
-            height, width = part.shape
-            small = (max(1, round(width * scale)), max(1, round(height * scale)))
-            grey = cv2.resize(part, small, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-            shrink = np.array([small[0] / width, small[1] / height], np.float32)
-            centre = (centre - (x0, y0) + 0.5) * shrink - 0.5
-            scale = 1.0
-    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
-    turn = np.array([[cos, sin], [-sin, cos]])
-    shift = (size - 1) / 2 - turn @ centre
-    matrix = np.column_stack([turn, shift])
-    return cv2.warpAffine(  # type: ignore[return-value]
-        grey, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
+    return mouth_framing(landmarks, size).cut(grey)

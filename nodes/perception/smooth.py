@@ -4,7 +4,8 @@ import numpy as np
 
 from nodes.perception.crop import LEFT_EYE, NOSE, RIGHT_EYE, Points, reach
 
-# Hz: what passes of a head at rest.  Speech moves the mouth corners at 2 to 6 Hz: the crop must not follow them.
+# Hz: what passes of a head at rest.  Speech moves the mouth corners at 2 to 6 Hz: the crop must not follow
+# them.
 REST_CUTOFF = 0.8
 # Hz more for each reach a second that the head moves.
 SPEED_GAIN = 6.0
@@ -14,8 +15,8 @@ SPEED_CUTOFF = 2.0
 class LandmarkFilter:
     """The one-euro filter (Casiez, Roussel, Vogel, CHI 2012) with one cutoff for all five points.
 
-    The cutoff rises with the speed of the eyes and nose alone, in reaches a second: a moving jaw does not open the
-    filter, a moving head does.  Causal: no look-ahead.
+    The cutoff rises with the speed of the eyes and nose alone, in reaches a second: a moving jaw does not
+    open the filter, a moving head does.  Causal: no look-ahead.
     """
 
     def __init__(self) -> None:

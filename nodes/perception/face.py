@@ -1,0 +1,107 @@
+"""The face in every picture: a level mouth crop, a face crop, and how far the lips can be trusted."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import cv2
+
+from nodes.perception.crop import face_framing, mouth_framing
+from nodes.perception.detect import MIN_FACE, open_detector
+from nodes.perception.landmarks import LandmarkEngine
+from nodes.perception.quality import quality
+from nodes.perception.track import DETECT_EVERY, Tracker
+from nodes.runtime import messages
+from nodes.runtime.errors import UserError
+from nodes.runtime.messages import CHUNK_NS, Gap, Message, Picture
+from nodes.runtime.node import Context
+
+# A picture with a shorter side than this holds no lips that could be read.
+SMALLEST_PICTURE = 32
+
+
+class Face:
+    """A ``messages.Face`` or ``Gap`` for every ``Picture`` or ``Gap``, with its stream, seq, epoch and times.
+
+    detector: "yunet" (OpenCV runs its file), "haar" (comes with OpenCV), or "auto": YuNet where its file is.
+    yunet: path of YuNet's file; empty for the folder in HEARSEE_MODELS, else ``../shared/models``.
+    detect_every: pictures from one detection to the next while a face is followed.
+    min_face: the smallest face looked for, as a share of the picture's shorter side.
+    """
+
+    inputs: ClassVar[tuple[str, ...]] = ("picture",)
+    outputs: ClassVar[tuple[str, ...]] = ("face",)
+
+    def __init__(
+        self,
+        *,
+        detector: str = "auto",
+        yunet: str = "",
+        detect_every: int = DETECT_EVERY,
+        min_face: float = MIN_FACE,
+    ) -> None:
+        if detect_every < 1:
+            raise UserError(f"detect_every: {detect_every} is not a number of pictures; the least is 1")
+        self._detector = open_detector(detector, yunet, min_face)
+        self._detect_every = detect_every
+        self._tracker: Tracker | None = None
+        self._epoch: tuple[str, int] | None = None
+        self._t_end_ns = 0
+
+    def open(self, context: Context) -> None:
+        # A picture is too little work to share, and OpenCV's threads spin.
+        cv2.setNumThreads(1)
+        self._tracker = Tracker(self._detector, LandmarkEngine(), self._detect_every)
+
+    def step(self, messages: Sequence[Message]) -> list[Message]:
+        return [self._answer(m) for m in messages if isinstance(m, Picture) or _is_picture_gap(m)]
+
+    def close(self) -> None:
+        self._tracker = None
+
+    def _answer(self, message: Message) -> Message:
+        if isinstance(message, Gap):
+            return _gap(message, message.reason)
+        assert isinstance(message, Picture)
+        image = message.image
+        if min(image.shape[:2]) < SMALLEST_PICTURE:
+            return _gap(message, f"picture of {image.shape[1]}x{image.shape[0]} is too small")
+        assert self._tracker is not None, "step before open"
+        epoch = (message.stream, message.epoch)
+        if epoch != self._epoch or message.t_start_ns - self._t_end_ns > CHUNK_NS:
+            self._tracker.forget()
+        self._epoch, self._t_end_ns = epoch, message.t_end_ns
+        tracked = self._tracker.update(image, message.t_start_ns)
+        if tracked is None:
+            return _gap(message, "no face")
+        grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        framing = mouth_framing(tracked.landmarks)
+        mouth = framing.cut(grey)
+        return messages.Face(
+            stream=message.stream,
+            seq=message.seq,
+            epoch=message.epoch,
+            t_start_ns=message.t_start_ns,
+            t_end_ns=message.t_end_ns,
+            mouth=mouth,
+            face=face_framing(tracked.landmarks).cut(grey),
+            box=tracked.box,
+            landmarks=tracked.landmarks,
+            quality=quality(mouth, framing, tracked.landmarks, tracked.visible, image.shape),
+            track=tracked.track,
+        )
+
+
+def _is_picture_gap(message: Message) -> bool:
+    return isinstance(message, Gap) and message.of == Picture.port
+
+
+def _gap(message: Message, reason: str) -> Gap:
+    return Gap(
+        stream=message.stream,
+        seq=message.seq,
+        epoch=message.epoch,
+        t_start_ns=message.t_start_ns,
+        t_end_ns=message.t_end_ns,
+        of=messages.Face.port,
+        reason=reason,
+    )
