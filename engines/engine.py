@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 import onnxruntime as ort
 
+from nodes.runtime.errors import UserError
+
 Arrays = dict[str, np.ndarray]
 Spec = dict[str, tuple[tuple[int, ...], np.dtype[Any]]]
 
@@ -24,7 +26,7 @@ _DTYPES = {
 }
 
 
-class ModelError(ValueError):
+class ModelError(UserError):
     """One line that names the model file, what is wrong with it, and the remedy."""
 
 
@@ -57,21 +59,29 @@ class OnnxRuntimeEngine:
         options.log_severity_level = 3
         try:
             self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime raises its own unrelated classes, all of them about this file
+        except (
+            Exception
+        ) as error:  # onnxruntime raises its own unrelated classes, all of them about this file
             reason = str(error).splitlines()[0][:200]
-            raise ModelError(f"{path}: not a model onnxruntime can load ({reason}); restore the file") from error
+            raise ModelError(
+                f"{path}: not a model onnxruntime can load ({reason}); restore the file"
+            ) from error
         self.inputs = self._spec(self._session.get_inputs())
         self.outputs = self._spec(self._session.get_outputs())
         self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
         for name, spec in self.inputs.items():
             if name.startswith("state_") and self.outputs.get("next_" + name[6:]) != spec:
-                raise ModelError(f"{path}: state {name} has no output next_{name[6:]} of the same shape; re-export it")
+                raise ModelError(
+                    f"{path}: state {name} has no output next_{name[6:]} of the same shape; re-export it"
+                )
 
     def _spec(self, values: list[Any]) -> Spec:
         spec: Spec = {}
         for value in values:
             if value.type not in _DTYPES or not all(isinstance(n, int) for n in value.shape):
-                raise ModelError(f"{self.path}: {value.name} is {value.type} {value.shape}; steps have fixed shapes")
+                raise ModelError(
+                    f"{self.path}: {value.name} is {value.type} {value.shape}; steps have fixed shapes"
+                )
             spec[value.name] = (tuple(value.shape), np.dtype(_DTYPES[value.type]))
         return spec
 
@@ -88,7 +98,9 @@ def check(arrays: Arrays, spec: Spec, path: Path) -> None:
     for name, (shape, dtype) in spec.items():
         given = arrays[name]
         if given.shape != shape or given.dtype != dtype:
-            raise ModelError(f"{path}: {name} is {dtype}{list(shape)}, was given {given.dtype}{list(given.shape)}")
+            raise ModelError(
+                f"{path}: {name} is {dtype}{list(shape)}, was given {given.dtype}{list(given.shape)}"
+            )
 
 
 def zero_state(engine: Engine) -> Arrays:
@@ -111,5 +123,7 @@ def open_engine(path: Path, require: Spec | None = None) -> Engine:
         if engine.inputs.get(name) != wanted:
             found = engine.inputs.get(name)
             shape = f"{found[1]}{list(found[0])}" if found else "missing"
-            raise ModelError(f"{path}: input {name} must be {wanted[1]}{list(wanted[0])}, is {shape}; wrong model file")
+            raise ModelError(
+                f"{path}: input {name} must be {wanted[1]}{list(wanted[0])}, is {shape}; wrong model file"
+            )
     return engine

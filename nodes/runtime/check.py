@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import sys
 import typing
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -53,38 +54,47 @@ def check(graph: Graph) -> Graph:
 
 def find_class(kind: str) -> type[Node]:
     """The class that ``folder/file`` or ``module:Class`` stands for; ImportError, AttributeError if none."""
-    module, _, name = kind.partition(":")
-    if not name:
-        module = "nodes." + kind.replace("/", ".")
-        name = "".join(part.capitalize() for part in kind.rpartition("/")[2].split("_"))
+    module, name = _module_and_class(kind)
     found: type[Node] = getattr(importlib.import_module(module), name)
     return found
 
 
+def _module_and_class(kind: str) -> tuple[str, str]:
+    """``perception/face`` is the class Face of nodes.perception.face."""
+    module, colon, name = kind.partition(":")
+    if colon:
+        return module, name
+    return "nodes." + kind.replace("/", "."), _class_name(kind.rpartition("/")[2])
+
+
+def _class_name(file: str) -> str:
+    return "".join(part.capitalize() for part in file.split("_"))
+
+
 def _class(graph: Graph, spec: NodeSpec) -> type[Node]:
     where = f"nodes.{spec.id}.node"
+    module, name = _module_and_class(spec.kind)
     try:
         kind = find_class(spec.kind)
-    except (ModuleNotFoundError, AttributeError, ValueError) as error:
-        missing = getattr(error, "name", None) or ""
-        if isinstance(error, ModuleNotFoundError) and not _is_part(missing, spec.kind):
-            raise graph.error(spec.line, f"{where}: '{spec.kind}' needs the package '{missing}'") from None
+    except ModuleNotFoundError as error:
+        if error.name and not module.startswith(error.name):
+            wrong = f"'{spec.kind}' needs the package '{error.name}'"
+        elif ":" in spec.kind:
+            wrong = f"no module '{module}'; it must be importable from here"
+        else:
+            wrong = f"no node '{spec.kind}'{suggest(spec.kind, _kinds())}"
+        raise graph.error(spec.line, f"{where}: {wrong}") from None
+    except AttributeError:
+        known = [key for key, value in vars(sys.modules[module]).items() if isinstance(value, type)]
         raise graph.error(
-            spec.line, f"{where}: no node '{spec.kind}'{suggest(spec.kind, _kinds())}"
+            spec.line, f"{where}: no class '{name}' in {module}{suggest(name, known)}"
         ) from None
-    except (
-        Exception
-    ) as error:  # importing somebody's file can fail in any way; the reader needs to know which file
+    except Exception as error:  # importing somebody's file can fail in any way: say which file
         raise graph.error(spec.line, f"{where}: '{spec.kind}' cannot be imported: {error}") from None
     for needed in ("inputs", "outputs", "open", "step", "close"):
         if not hasattr(kind, needed):
             raise graph.error(spec.line, f"{where}: '{spec.kind}' is no node: it has no '{needed}'")
     return kind
-
-
-def _is_part(module: str, kind: str) -> bool:
-    path = kind.partition(":")[0] if ":" in kind else "nodes." + kind.replace("/", ".")
-    return path == module or path.startswith(module + ".")
 
 
 def _kinds() -> list[str]:
@@ -93,8 +103,8 @@ def _kinds() -> list[str]:
     found = []
     for folder in ("sources", "perception", "outputs"):
         for file in sorted((root / folder).glob("*.py")):
-            name = "".join(part.capitalize() for part in file.stem.split("_"))
-            if f"class {name}:" in file.read_text(encoding="utf-8"):
+            text = file.read_text(encoding="utf-8")
+            if f"class {_class_name(file.stem)}:" in text and " inputs: ClassVar" in text:
                 found.append(f"{folder}/{file.stem}")
     return found
 

@@ -19,6 +19,7 @@ ENVIRONMENT = {
     "RAY_enable_metrics_collection": "0",
     "RAY_DEDUP_LOGS": "0",
     "RAY_AUTH_MODE": "token",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # on every system this one makes it listen on loopback only
 }
 
 
@@ -57,9 +58,10 @@ def private_ray(folder: Path, workers: int) -> Iterator[None]:
         object_store_memory=OBJECT_STORE_BYTES,
         log_to_driver=False,
         logging_level=logging.ERROR,
-        _node_ip_address="127.0.0.1",
         _temp_dir=str(folder / "ray"),
     )
+    # It would print a paragraph whenever a worker dies; the supervisor says it in a line.
+    ray._private.worker._worker_logs_enabled = False
     try:
         yield
     finally:

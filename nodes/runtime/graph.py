@@ -10,7 +10,7 @@ import difflib
 import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import yaml
@@ -18,6 +18,7 @@ import yaml
 from nodes.runtime.errors import UserError
 
 LOCAL = "local"
+Positive = Annotated[int, msgspec.Meta(ge=1)]
 _ID = re.compile(r"[a-z][a-z0-9_-]*")
 
 
@@ -48,8 +49,8 @@ class NodeSpec(msgspec.Struct, frozen=True, kw_only=True):
 class Bound(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The most that may wait on one edge for one port."""
 
-    messages: int
-    bytes: int
+    messages: Positive
+    bytes: Positive
 
 
 class GroupSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

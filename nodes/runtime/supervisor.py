@@ -223,9 +223,6 @@ class Supervisor:
         actors = [group.actor for group in self._groups if group.actor]
         if actors:
             ray.wait([actor.stop.remote() for actor in actors], num_returns=len(actors), timeout=STOP_S)
-        for group in self._groups:
-            if group.actor:
-                group.kill()
         for outlet in self._outlets:
             outlet.close()
         self._context.destroy(linger=0)

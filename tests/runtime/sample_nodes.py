@@ -261,3 +261,16 @@ class Threaded:
 
     def close(self):
         self.timer.cancel()
+
+
+class Echo:
+    """For cycles."""
+
+    inputs = ("audio",)
+    outputs = ("audio",)
+
+    def open(self, context): ...
+    def step(self, messages):
+        return list(messages)
+
+    def close(self): ...
