@@ -210,6 +210,9 @@ class GroupHost:
             return
         self._ended_ns = self._ended_ns or now_ns
         quiet = now_ns - max(self._made_ns, self._ended_ns) >= QUIET_NS
+        for slot in sources:
+            if slot.broken:
+                self.error = f"{slot.spec.id}: {slot.state}"
         if sent and (quiet or now_ns - self._ended_ns >= DRAIN_NS):
             self.state = "finished"
             for outlet in self._outlets:

@@ -32,6 +32,7 @@ class Slot:
         self.inbox: list[Message] = []
         self.state = "starting"
         self.messages = 0
+        self.broken = False
         self._make_context = context
         self._context = context(0)
         self._node: Node | None = None
@@ -45,8 +46,8 @@ class Slot:
 
     @property
     def finished(self) -> bool:
-        """A source that has handed everything out; devices never do."""
-        return bool(getattr(self._node, "finished", False))
+        """A source that has handed everything out; devices never do, a file that failed has."""
+        return self.broken or bool(getattr(self._node, "finished", False))
 
     def open(self) -> None:
         """Raises UserError, with the node's name, for whatever keeps it from opening."""
@@ -67,6 +68,8 @@ class Slot:
     def step(self, now_ns: int) -> list[Message]:
         """What the node makes of its inbox; when it is down, ``Gap`` in its place until it is back."""
         arrived, self.inbox = self.inbox, []
+        if self.broken:
+            return []
         if self._node is None:
             if now_ns < self._reopen_ns:
                 return self._gaps(arrived, now_ns)
@@ -118,6 +121,9 @@ class Slot:
             log.warning("%s: while closing: %s", self.spec.id, _line(error))
 
     def _fail(self, reason: str, now_ns: int) -> None:
+        if hasattr(self.kind, "finished"):  # a file fails at the same place again
+            self.broken, self.state = True, reason
+            return
         if now_ns - self._failed_ns > FORGIVEN_NS:
             self._failures = 0
         backoff_ns = min(FIRST_BACKOFF_NS << min(self._failures, 16), MAX_BACKOFF_NS)

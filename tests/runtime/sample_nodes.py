@@ -36,14 +36,10 @@ class Tone:
         self.start_ns = context.now_ns()
         self.sent = 0
 
-    @property
-    def finished(self):
-        return bool(self.count) and self.sent >= self.count
-
     def step(self, messages):
         made = []
         now_ns = self.context.now_ns()
-        while not self.finished and len(made) < 8:
+        while not (self.count and self.sent >= self.count) and len(made) < 8:
             start_ns = self.start_ns + self.sent * FRAME_NS
             if not self.hurry and start_ns + FRAME_NS > now_ns:
                 break
@@ -63,6 +59,14 @@ class Tone:
 
     def close(self):
         pass
+
+
+class File(Tone):
+    """The same as a file: it ends."""
+
+    @property
+    def finished(self):
+        return self.sent >= self.count
 
 
 class Lips:
