@@ -1,4 +1,4 @@
-"""What was published, on a terminal: the words as they change, then for good; the status when it changes."""
+"""What was published, on a terminal: the words as they change, then for good, and how the pipeline is."""
 
 import time
 from types import TracebackType
@@ -12,12 +12,18 @@ COLOURS = {"av": "green", "audio": "cyan", "video": "magenta", "none": "red"}
 
 
 class Screen:
-    """Finished words scroll; the words of now stand below them and change in place (only on a terminal)."""
+    """What is finished scrolls: words for good, and every change of what the status says.
+
+    On a terminal two lines stand below it and change in place: the words of now; mode, delay and drops.
+    Written to a file or a pipe there is no place to change, so voice and face are told when they change.
+    """
 
     def __init__(self) -> None:
         self._console = Console(highlight=False, soft_wrap=True)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
-        self._said = ""
+        self._words: dict[str, Any] = {}
+        self._seen: dict[str, dict[str, Any]] = {}
+        self._told: dict[str, str] = {}
 
     def __enter__(self) -> "Screen":
         self._live.start()
@@ -26,31 +32,63 @@ class Screen:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._live.update(Text())
         self._live.stop()
 
     def show(self, topic: str, body: dict[str, Any]) -> None:
         if topic == "transcript.partial":
-            if self._console.is_terminal:
-                self._live.update(_words(body, "dim"), refresh=True)
+            self._words = body
         elif topic == "transcript.final":
-            self._live.update(Text(), refresh=True)
-            self._console.print(_words(body, "bold"))
-        elif topic == "status":
-            if body["says"] != self._said:
-                self._said = body["says"]
-                self._console.print(_line(body, self._said, "yellow"))
+            self._words = {}
+            self._console.print(_line(body, body["text"] or "(no words)", "bold"))
         else:
-            facts = {"voice": ("speaking", "probability"), "face": ("box", "quality", "track")}.get(topic, ())
-            self._console.print(
-                _line(body, " ".join(f"{name}={body.get(name)}" for name in (*facts,)), "dim")
-            )
+            self._seen[topic] = body
+            self._tell(topic, body)
+        if self._console.is_terminal:
+            self._live.update(self._now(), refresh=True)
+
+    def _tell(self, topic: str, body: dict[str, Any]) -> None:
+        """Prints what a person wants to know once, when it changes."""
+        if topic == "status":
+            news, style = body["says"], "yellow"
+        elif self._console.is_terminal:
+            return
+        elif topic == "voice":
+            news, style = f"{'speaking' if body['speaking'] else 'silent'} ({body['mode']})", "dim"
+        elif topic == "face":
+            news, style = f"face {body['track']}", "dim"
+        else:
+            return
+        if self._told.get(topic) != news:
+            self._told[topic] = news
+            self._console.print(_line(body, news, style))
+
+    def _now(self) -> Text:
+        lines = [_line(self._words, self._words["text"], "dim")] if self._words else []
+        below = Text("  ", style="dim").join(self._facts())
+        return Text("\n").join([*lines, below] if below else lines)
+
+    def _facts(self) -> list[Text]:
+        facts = []
+        voice, face, status = (self._seen.get(topic) for topic in ("voice", "face", "status"))
+        if latest := voice or status or face:
+            sound, lips = (latest["modalities"].get(name) or 0.0 for name in ("audio", "video"))
+            facts += [_mode(latest["mode"]), Text(f"sound {sound:.2f}"), Text(f"lips {lips:.2f}")]
+        if voice:
+            facts.append(Text("speaking" if voice["speaking"] else "silent  "))
+        if face:
+            facts.append(Text(f"face {face['quality'] or 0.0:.2f}"))
+        if status:
+            if delay := status["delays"].get("voice"):
+                facts.append(Text(f"delay {delay['p50_ms']:.0f}/{delay['p99_ms']:.0f} ms"))
+            facts.append(Text(f"dropped {sum(status['drops'].values())}"))
+        return facts
 
 
-def _words(body: dict[str, Any], style: str) -> Text:
-    return _line(body, body["text"] or "(no words)", style)
+def _mode(mode: str) -> Text:
+    return Text(f"{mode:<6}", style=COLOURS.get(mode, ""))
 
 
 def _line(body: dict[str, Any], text: str, style: str) -> Text:
     clock = time.strftime("%H:%M:%S", time.localtime(body["unix_time"]))
-    mode = body["mode"]
-    return Text.assemble((clock, "dim"), "  ", (f"{mode:<6}", COLOURS.get(mode, "")), (text, style))
+    return Text.assemble((clock, "dim"), "  ", _mode(body["mode"]), (text, style))

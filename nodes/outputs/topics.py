@@ -32,7 +32,8 @@ beginning of one (`transcript.`), or to everything (an empty string).
 `revision`; it ends with exactly one `transcript.final`. After it nothing of that segment follows.
 
 **Joining late.** Whoever subscribes gets the latest of every topic asked for at once. ZeroMQ sends it to the
-other subscribers of that topic too: to them it is a repeat, with `"repeat": true` and the `t_emit_ns` of the one they have had.
+other subscribers of that topic too: to them it is a repeat, with `"repeat": true` and the `t_emit_ns` that
+they have had.
 
 **Too slow.** For a subscriber that does not read, up to 1000 messages are kept; later ones are dropped, for
 that one only, and `seq` jumps.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import zmq
-from heard import gap, transcript, voice
+from heard import face, gap, transcript, voice
 
 from nodes.outputs import keys
 from nodes.outputs.listen import listen
@@ -207,3 +207,25 @@ def test_something_else_on_the_port_is_said_in_one_line():
         with pytest.raises(UserError, match="not hearsee publishes there"):
             listen(f"tcp://127.0.0.1:{port}", [], as_json=True)
         thread.join()
+
+
+def test_voice_and_face_written_to_a_pipe_are_told_when_they_change(publisher, listener):
+    process = listener(publisher.address, "voice", "face")
+    publisher.say(voice(mode="av"), face())
+    lines = {process.stdout.readline().split(maxsplit=2)[2].strip() for _ in range(2)}
+    assert lines == {"face 2", "speaking (av)"}
+    publisher.say(voice(mode="av"), face(), voice(mode="audio"))
+    assert process.stdout.readline().split(maxsplit=2)[2] == "speaking (audio)\n"
+
+
+def test_a_terminal_shows_mode_reliability_and_drops_below_the_words(publisher, listener):
+    leader, follower = pty.openpty()
+    process = listener(publisher.address, "", stdout=follower, stderr=follower, text=False)
+    os.close(follower)
+    publisher.say(transcript("bin"), voice(mode="audio"), face())
+    seen = b""
+    while not all(fact in seen for fact in (b"bin", b"audio", b"sound 0.90", b"face 0.75", b"dropped 0")):
+        seen += os.read(leader, 4096)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=10) == 0
+    os.close(leader)
