@@ -27,7 +27,7 @@ from nodes.perception.crop import face_framing
 
 SEED = 20
 STEPS = 5_000
-BATCH = 64
+BATCH = 32
 RATE = 2e-3
 _EVERY = 500
 # One clip's pictures are all of one face: no more of GRID in a batch than this share.

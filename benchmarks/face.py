@@ -1,0 +1,117 @@
+"""How often is the face found, how still is its crop, what does it cost?  ``python -m benchmarks.face``.
+
+On validation clips of GRID (crc32 of the name, modulo 10, is 0), for Haar and for YuNet.  Jitter is the mean
+step of the mouth's centre from picture to picture in pixels of the 88-pixel crop; a head moves, so not zero.
+``teacher`` is how far the landmarks are from YuNet's own, in percent of the distance between the eyes.
+"""
+
+import time
+import zlib
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from nodes.perception.crop import LEFT_EYE, MOUTH_SIDE, RIGHT_EYE, mouth_centre, reach
+from nodes.perception.detect import MIN_FACE, YuNet, yunet_path
+from nodes.perception.face import Face
+from nodes.runtime import messages
+from nodes.runtime.node import Context
+
+# Larger than the node's own detections: the comparison should have the better points.
+_TEACHER_MIN_FACE = 0.09
+
+
+def pictures(clip: Path) -> list[messages.Picture]:
+    with av.open(str(clip)) as container:
+        images = [picture.to_ndarray(format="bgr24") for picture in container.decode(video=0)]
+    return [
+        messages.Picture(
+            stream="camera",
+            seq=i,
+            epoch=0,
+            t_start_ns=i * messages.FRAME_NS,
+            t_end_ns=(i + 1) * messages.FRAME_NS,
+            image=image,
+        )
+        for i, image in enumerate(images)
+    ]
+
+
+def measure(detector: str, clips: list[Path], teacher: YuNet | None) -> list[str]:
+    """One row of the table."""
+    found, seconds, cpu, jitter, apart, quality = [], [], 0.0, [], [], []
+    for clip in clips:
+        node = Face(detector=detector)
+        node.open(Context(name="face"))
+        before = None
+        for picture in pictures(clip):
+            start, spent = time.perf_counter(), time.process_time()
+            [face] = node.step([picture])
+            seconds.append(time.perf_counter() - start)
+            cpu += time.process_time() - spent
+            found.append(isinstance(face, messages.Face))
+            if not isinstance(face, messages.Face):
+                before = None
+                continue
+            centre, unit = (
+                mouth_centre(face.landmarks),
+                MOUTH_SIDE * reach(face.landmarks) / messages.MOUTH_SIZE,
+            )
+            if before is not None:
+                jitter.append(np.linalg.norm(centre - before) / unit)
+            before = centre
+            quality.append(face.quality)
+            if teacher is not None and picture.seq % 5 == 0:
+                seen = teacher.detect(picture.image)
+                if seen and seen[0].landmarks is not None:
+                    wanted = seen[0].landmarks
+                    eyes = np.linalg.norm(wanted[LEFT_EYE] - wanted[RIGHT_EYE])
+                    apart.append(100 * np.linalg.norm(face.landmarks - wanted, axis=1).mean() / eyes)
+        node.close()
+    p50, p99 = np.percentile(seconds, [50, 99]) * 1e3
+    return [
+        detector,
+        f"{100 * np.mean(found):.2f} %",
+        f"{np.mean(jitter):.2f}",
+        f"{np.mean(apart):.1f} %" if apart else "-",
+        f"{np.mean(quality):.2f}",
+        f"{p50:.1f}",
+        f"{p99:.1f}",
+        f"{25 * cpu / len(seconds):.2f}",
+    ]
+
+
+def main(clips: int = 20, data: Path = Path("../shared/data/grid_s1")) -> None:
+    """One row for each detector, on the first CLIPS validation clips of GRID in DATA."""
+    held_out = [clip for clip in sorted(data.glob("*.mp4")) if zlib.crc32(clip.stem.encode()) % 10 == 0][
+        :clips
+    ]
+    if not held_out:
+        raise SystemExit(f"{data}: no GRID clips there; give their folder as --data")
+    cv2.setNumThreads(1)
+    has_yunet = yunet_path().is_file()
+    teacher = YuNet(yunet_path(), _TEACHER_MIN_FACE) if has_yunet else None
+    table = Table(title=f"{len(held_out)} clips, 360x288 at 25 Hz, min_face {MIN_FACE}")
+    for column in (
+        "detector",
+        "found",
+        "jitter, px",
+        "teacher",
+        "quality",
+        "p50, ms",
+        "p99, ms",
+        "cores at 25 Hz",
+    ):
+        table.add_column(column, justify="right")
+    for detector in ("haar", "yunet") if has_yunet else ("haar",):
+        table.add_row(*measure(detector, held_out, teacher))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
