@@ -1,4 +1,7 @@
-"""A Ray of our own for one run: on this host only, small, quiet, and gone without a trace afterwards."""
+"""A Ray of our own for one run: on this host only, small, quiet, and gone without a trace afterwards.
+
+Ray reads its settings when it is imported, so whoever needs Ray takes it from here.
+"""
 
 import logging
 import os
@@ -9,18 +12,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+os.environ.update(
+    {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_DISABLE_IMPORT_WARNING": "1",
+        "RAY_enable_metrics_collection": "0",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # on every system this makes Ray listen on loopback only
+        # A token that only our processes know; without one Ray would keep a token in the user's home.
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    }
+)
+import ray
+
+__all__ = ["private_ray", "ray", "run_folder"]
+
 PREFIX = "hearsee-"
 OBJECT_STORE_BYTES = 80 * 2**20  # Ray's least; data goes over ZeroMQ
-
-# Ray reads these when it is imported.
-ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_DISABLE_IMPORT_WARNING": "1",
-    "RAY_enable_metrics_collection": "0",
-    "RAY_DEDUP_LOGS": "0",
-    "RAY_AUTH_MODE": "token",
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # on every system this one makes it listen on loopback only
-}
 
 
 @contextmanager
@@ -45,11 +53,6 @@ def run_folder() -> Iterator[Path]:
 @contextmanager
 def private_ray(folder: Path, workers: int) -> Iterator[None]:
     """Ray, bound to the loopback address, its files in ``folder``, ``workers`` processes warm."""
-    os.environ.update(ENVIRONMENT)
-    # A token that only our processes know; without one Ray would keep a token in the user's home.
-    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-    import ray
-
     ray.init(
         address="local",
         num_cpus=workers,

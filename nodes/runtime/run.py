@@ -10,6 +10,7 @@ from nodes.runtime.check import find_class
 from nodes.runtime.cluster import private_ray, run_folder
 from nodes.runtime.graph import Graph
 from nodes.runtime.plan import HEALTH, plan
+from nodes.runtime.supervisor import Supervisor
 
 
 def run(graph: Graph, live: bool, seconds: float | None, ready: Callable[[], None]) -> None:
@@ -22,10 +23,6 @@ def run(graph: Graph, live: bool, seconds: float | None, ready: Callable[[], Non
     with _stopped_by_signals() as stop, run_folder() as folder:
         planned = plan(graph, takes_health, str(folder), live)
         with private_ray(folder, len(planned.groups)):
-            from nodes.runtime.supervisor import (
-                Supervisor,
-            )  # it imports Ray, which must find its settings made
-
             timer = threading.Timer(seconds, stop.set) if seconds else None
 
             def begin() -> None:

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-import ray
 import zmq
 
 from nodes.runtime.actor import GroupActor, Status
+from nodes.runtime.cluster import ray
 from nodes.runtime.edge import Outlet
 from nodes.runtime.errors import UserError
 from nodes.runtime.host import resident_bytes
@@ -121,7 +121,7 @@ class _Group:
 
     def kill(self) -> None:
         """End the process whatever it is doing."""
-        with suppress(Exception):
+        with suppress(ray.exceptions.RayError):
             ray.kill(self.actor)
         if self.pid:  # one that is suspended or stuck does not hear Ray
             with suppress(OSError):
@@ -220,9 +220,11 @@ class Supervisor:
             outlet.put(f"{SUPERVISOR}/{HEALTH}", health)
 
     def _stop(self) -> None:
-        actors = [group.actor for group in self._groups if group.actor]
-        if actors:
-            ray.wait([actor.stop.remote() for actor in actors], num_returns=len(actors), timeout=STOP_S)
+        stopping = {group.actor.stop.remote(): group for group in self._groups if group.actor}
+        if stopping:
+            ray.wait(list(stopping), num_returns=len(stopping), timeout=STOP_S)
+        for group in stopping.values():
+            group.kill()
         for outlet in self._outlets:
             outlet.close()
         self._context.destroy(linger=0)

@@ -75,10 +75,21 @@ class Lips:
     inputs = ("picture",)
     outputs = ("face",)
 
-    def __init__(self, *, crash_on: int = -1, hang_on: int = -1, die_on: int = -1):
+    def __init__(
+        self,
+        *,
+        crash_on: int = -1,
+        hang_on: int = -1,
+        die_on: int = -1,
+        die_always: bool = False,
+        refuse: bool = False,
+    ):
         self.crash_on, self.hang_on, self.die_on = crash_on, hang_on, die_on
+        self.die_always, self.refuse = die_always, refuse
 
     def open(self, context):
+        if self.refuse:
+            raise UserError("there are no lips here; draw some")
         self.context = context
 
     def step(self, messages):
@@ -91,7 +102,7 @@ class Lips:
                 raise ValueError("no such lips")
             if message.seq == self.hang_on and first:
                 time.sleep(1000)
-            if message.seq == self.die_on and first:
+            if message.seq >= self.die_on >= 0 and (first or self.die_always):
                 os.kill(os.getpid(), 9)
             made.append(
                 Face(
