@@ -26,6 +26,8 @@ from nodes.runtime.messages import Word
 
 BLANK = 0
 REACH = 6
+# The best sequence's words that ended so long ago are not questioned any more, so what was read stays.
+SETTLED_NS = 2_000_000_000
 # Tokens tried for each prefix and frame, and the log-probability below which none is.
 CANDIDATES = 8
 UNLIKELY = -12.0
@@ -63,38 +65,38 @@ class Decoder(Protocol):
     """``push`` returns the words so far, ``finish`` those of the segment; ``reset`` before the next one.
 
     log_probs: float32 [T, V], natural logarithms.  times_ns: T + 1 frame boundaries.
-    heard_by: "a", "v" or "av", the evidence they were computed from.
+    heard_by: "a", "v" or "av", the evidence they were computed from.  temperature: of the model that did.
     """
 
-    def push(self, log_probs: np.ndarray, times_ns: Sequence[int], heard_by: str) -> list[Word]: ...
+    def push(
+        self, log_probs: np.ndarray, times_ns: Sequence[int], heard_by: str, temperature: float = 1.0
+    ) -> list[Word]: ...
 
     def finish(self) -> list[Word]: ...
 
     def reset(self) -> None: ...
 
 
-def make_decoder(
-    tokens: Sequence[str], *, beam: int = 8, grammar: Grammar | None = None, temperature: float = 1.0
-) -> Decoder:
+def make_decoder(tokens: Sequence[str], *, beam: int = 8, grammar: Grammar | None = None) -> Decoder:
     """Greedy where ``beam`` is 1 and there is no grammar to obey."""
-    if beam == 1 and grammar is None:
-        return Greedy(tokens, temperature)
-    return Beam(tokens, beam, grammar, temperature)
+    return Greedy(tokens) if beam == 1 and grammar is None else Beam(tokens, beam, grammar)
 
 
 class Greedy:
     """Best token of each frame, repetitions merged, blanks removed."""
 
-    def __init__(self, tokens: Sequence[str], temperature: float = 1.0) -> None:
-        self._tokens, self._temperature = tokens, temperature
+    def __init__(self, tokens: Sequence[str]) -> None:
+        self._tokens = tokens
         self.reset()
 
     def reset(self) -> None:
         self._spikes: list[Spike] = []
         self._last = BLANK
 
-    def push(self, log_probs: np.ndarray, times_ns: Sequence[int], heard_by: str) -> list[Word]:
-        for frame in _frames(log_probs, times_ns, heard_by, self._temperature):
+    def push(
+        self, log_probs: np.ndarray, times_ns: Sequence[int], heard_by: str, temperature: float = 1.0
+    ) -> list[Word]:
+        for frame in _frames(log_probs, times_ns, heard_by, temperature):
             token = int(frame.log_probs.argmax())
             if token != BLANK and token == self._last:
                 self._spikes[-1] = _longer(self._spikes[-1], frame)
@@ -132,21 +134,23 @@ class _Prefix:
 class Beam:
     """The ``beam`` most probable word sequences after every frame; with a grammar only those that it allows.
 
+    Words of the best one that ended 2 s ago are settled: sequences without them are given up.
+
     ``finish`` prefers the best sequence that is a whole sentence of the grammar to a better one that is not.
     """
 
-    def __init__(
-        self, tokens: Sequence[str], beam: int = 8, grammar: Grammar | None = None, temperature: float = 1.0
-    ) -> None:
-        self._tokens, self._beam, self._grammar, self._temperature = tokens, beam, grammar, temperature
+    def __init__(self, tokens: Sequence[str], beam: int = 8, grammar: Grammar | None = None) -> None:
+        self._tokens, self._beam, self._grammar = tokens, beam, grammar
         self.reset()
 
     def reset(self) -> None:
         state = self._grammar.start if self._grammar else frozenset()
         self._prefixes: dict[tuple[int, ...], _Prefix] = {(): _Prefix(state, 0.0)}
 
-    def push(self, log_probs: np.ndarray, times_ns: Sequence[int], heard_by: str) -> list[Word]:
-        for frame in _frames(log_probs, times_ns, heard_by, self._temperature):
+    def push(
+        self, log_probs: np.ndarray, times_ns: Sequence[int], heard_by: str, temperature: float = 1.0
+    ) -> list[Word]:
+        for frame in _frames(log_probs, times_ns, heard_by, temperature):
             self._advance(frame)
         return _words(next(iter(self._prefixes.values())).spikes, self._tokens)
 
@@ -179,7 +183,9 @@ class Beam:
                 longer.token = _add(longer.token, score)
                 longer.offer(score, (*old.spikes, frame.spike(token)))
         kept = sorted(new.items(), key=lambda item: -item[1].total)[: self._beam]
-        self._prefixes = dict(kept)
+        tokens, best = kept[0]
+        settled = tokens[: sum(spike.t_end_ns < frame.t_end_ns - SETTLED_NS for spike in best.spikes)]
+        self._prefixes = {t: prefix for t, prefix in kept if t[: len(settled)] == settled}
 
     def _next(self, prefix: _Prefix, likely: list[int]) -> list[tuple[int, State]]:
         if self._grammar is None:

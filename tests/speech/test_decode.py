@@ -114,6 +114,18 @@ def test_words_come_in_order_with_times_inside_the_speech(seed, beam, sharpness)
         assert before.t_end_ns <= after.t_start_ns
 
 
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_words_that_ended_two_seconds_ago_stay(seed):
+    log_probs, decoder = random_frames(seed, 150, 6, 1.0), Beam(("", "a", "b", "c", "d", "e"), 8)
+    settled = []
+    for i in range(150):
+        words = decoder.push(log_probs[i : i + 1], times(1, first=i), "a")
+        assert texts(words)[: len(settled)] == settled
+        settled = texts(word for word in words if word.t_end_ns < (i - 50) * FRAME_NS)
+    assert len(settled) > 5
+
+
 def test_a_word_ends_with_its_spike_and_says_who_heard_it():
     for decoder in (Greedy(("", "a", "b")), Beam(("", "a", "b"), 8)):
         decoder.push(frames(["", ""] * 5 + ["a", "a"]), times(12), "a")
@@ -130,8 +142,8 @@ def test_confidence_is_the_tempered_posterior():
     log_probs = frames(["a"], sure=0.8)
     assert Greedy(("", "a", "b")).push(log_probs, times(1), "a")[0].confidence == pytest.approx(0.8, abs=1e-3)
     flatter = (0.8**0.5) / (0.8**0.5 + 2 * 0.1**0.5)
-    for decoder in (Greedy(("", "a", "b"), 2.0), Beam(("", "a", "b"), 4, None, 2.0)):
-        assert decoder.push(log_probs, times(1), "a")[0].confidence == pytest.approx(flatter, abs=1e-3)
+    for decoder in (Greedy(("", "a", "b")), Beam(("", "a", "b"), 4)):
+        assert decoder.push(log_probs, times(1), "a", 2.0)[0].confidence == pytest.approx(flatter, abs=1e-3)
 
 
 def test_frames_without_their_boundaries_are_refused():

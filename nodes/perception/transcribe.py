@@ -1,0 +1,174 @@
+"""Sound and lips to words: partial and final transcripts, and for every chunk whether somebody speaks."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import engines.speech
+from engines.engine import ModelError
+from engines.speech.decode import make_decoder
+from engines.speech.grammar import load_grammar
+from nodes.perception.recogniser import Heard, Recogniser
+from nodes.perception.segmenter import Segmenter
+from nodes.perception.sync import Sync
+from nodes.perception.utterance import Frame, News, Utterances
+from nodes.runtime.align import Aligner, Chunk
+from nodes.runtime.errors import UserError
+from nodes.runtime.messages import Message, Transcript, Voice
+from nodes.runtime.node import Context
+
+WEIGHTS = Path(engines.speech.__file__).parent / "weights"
+
+
+class Transcribe:
+    """Hears ``audio`` and ``face``, gives ``transcript`` and ``voice``.
+
+    weights: folder of audio.onnx, video.onnx and fusion.onnx; "" for those that come with hearsee.
+    grammar: file of the sentences that are possible (see ``engines.speech.grammar``); "" for any words.
+    beam: word sequences kept while decoding; 1 is greedy.
+    wait_ms: how long the sound waits for a late picture.
+    onset, offset: voice probability that begins speech, and below which it is ending.
+    hangover_ms: a pause this long ends a segment.
+
+    A ``Voice`` comes for every chunk, also with mode "none".  Transcripts keep the promises of
+    ``nodes.perception.utterance``; a segment's final comes ``hangover_ms`` and at most two chunks after its
+    speech has ended, or at once where the timeline is cut: with a new epoch, and when more than one chunk in
+    a row has neither sound nor lips.
+
+    Which head speaks may change with any chunk, also within a segment: one decoder goes on, fed by whichever
+    head it is, so every word says by what it was heard.
+    """
+
+    inputs: ClassVar[tuple[str, ...]] = ("audio", "face")
+    outputs: ClassVar[tuple[str, ...]] = ("transcript", "voice")
+
+    def __init__(
+        self,
+        *,
+        weights: str = "",
+        grammar: str = "",
+        beam: int = 8,
+        wait_ms: int = 80,
+        onset: float = 0.5,
+        offset: float = 0.35,
+        hangover_ms: int = 400,
+    ) -> None:
+        if not 1 <= beam <= 64:
+            raise UserError(f"beam {beam}: give a number of word sequences from 1 to 64")
+        if not 0 <= wait_ms <= 1000:
+            raise UserError(f"wait_ms {wait_ms}: give milliseconds from 0 to 1000")
+        if not 0 < offset <= onset < 1:
+            raise UserError(f"onset {onset:g}, offset {offset:g}: give probabilities, offset not above onset")
+        if not 40 <= hangover_ms <= 5000:
+            raise UserError(f"hangover_ms {hangover_ms}: give milliseconds from 40 to 5000")
+        self._folder = Path(weights) if weights else WEIGHTS
+        self._grammar = grammar
+        self._beam = beam
+        self._wait_ms = wait_ms
+        self._segmenter = Segmenter(onset, offset, hangover_ms=hangover_ms)
+
+    def open(self, context: Context) -> None:
+        """Raises UserError for a model or a grammar that cannot be used."""
+        try:
+            self._recogniser = Recogniser(self._folder)
+        except ModelError as error:
+            raise UserError(str(error)) from error
+        tokens = self._recogniser.tokens
+        grammar = load_grammar(Path(self._grammar), tokens[1:]) if self._grammar else None
+        decoder = make_decoder(tokens, beam=self._beam, grammar=grammar)
+        self._name = context.name
+        self._aligner = Aligner(context, wait_ms=self._wait_ms)
+        self._utterances = Utterances(decoder, self._segmenter)
+        self._sync = Sync()
+        self._epoch = context.epoch
+        self._nothing = 0
+        self._transcripts = self._voices = 0
+        self._last = ("none", {"audio": 0.0, "video": 0.0})
+
+    def step(self, messages: Sequence[Message]) -> list[Message]:
+        self._aligner.push(messages)
+        out: list[Message] = []
+        while (chunk := self._aligner.pop()) is not None:
+            out += self._hear(chunk)
+        return out
+
+    def close(self) -> None:
+        pass
+
+    def _hear(self, chunk: Chunk) -> list[Message]:
+        out: list[Message] = []
+        if chunk.epoch != self._epoch:
+            out += self._tell(self._utterances.flush())
+            self._epoch = chunk.epoch
+        heard = self._recogniser.hear(chunk)
+        self._measure(chunk, heard)
+        self._nothing = self._nothing + 1 if heard.mode == "none" else 0
+        if self._nothing > 1:
+            out += self._tell(self._utterances.flush())
+            news = []
+        else:
+            news = self._utterances.hear(_frames(chunk, heard))
+        self._last = (heard.mode, heard.modalities)
+        return [*out, *self._tell(news), self._voice(chunk, heard)]
+
+    def _measure(self, chunk: Chunk, heard: Heard) -> None:
+        if heard.sound is None or heard.lips is None or heard.seen is None:
+            self._sync.reset()
+            return
+        if chunk.audio_reset or chunk.video_reset:
+            self._sync.reset()
+        self._sync.push(heard.sound, heard.lips, heard.voice >= self._segmenter.onset, heard.seen)
+
+    def _tell(self, news: list[News]) -> list[Message]:
+        mode, modalities = self._last
+        told: list[Message] = []
+        for item in news:
+            told.append(
+                Transcript(
+                    stream=self._name,
+                    seq=self._transcripts,
+                    epoch=self._epoch,
+                    t_start_ns=item.t_start_ns,
+                    t_end_ns=item.t_end_ns,
+                    segment=item.segment,
+                    revision=item.revision,
+                    final=item.final,
+                    text=item.text,
+                    words=item.words,
+                    mode=mode,
+                    modalities=modalities,
+                    sync_error_ms=self._sync.error_ms(),
+                )
+            )
+            self._transcripts += 1
+        return told
+
+    def _voice(self, chunk: Chunk, heard: Heard) -> Voice:
+        self._voices += 1
+        return Voice(
+            stream=self._name,
+            seq=self._voices - 1,
+            epoch=self._epoch,
+            t_start_ns=chunk.t_start_ns,
+            t_end_ns=chunk.t_end_ns,
+            speaking=self._utterances.speaking,
+            probability=round(float(heard.voice.mean()), 4),
+            mode=heard.mode,
+            modalities=heard.modalities,
+            sync_error_ms=self._sync.error_ms(),
+        )
+
+
+def _frames(chunk: Chunk, heard: Heard) -> list[Frame]:
+    ends = (*chunk.frames_ns[1:], chunk.t_end_ns)
+    return [
+        Frame(
+            start,
+            end,
+            float(heard.voice[i]),
+            heard.log_probs[i] if heard.log_probs is not None else None,
+            heard.heard_by,
+            heard.temperature,
+        )
+        for i, (start, end) in enumerate(zip(chunk.frames_ns, ends, strict=True))
+    ]
