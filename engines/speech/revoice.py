@@ -36,6 +36,9 @@ class Revoice:
         envelope = _warp_frequency(self._envelope, formant_scale)
         aperiodicity = _warp_frequency(self._aperiodicity, formant_scale)
         samples = pyworld.synthesize(f0, envelope, aperiodicity, RATE, self._FRAME_MS * stretch)
+        samples *= min(
+            1.0, 0.95 / np.abs(samples).max(initial=1e-9)
+        )  # a moved formant may resonate beyond ±1
         words = tuple((text, start * stretch, end * stretch) for text, start, end in self._speech.words)
         return replace(self._speech, samples=samples.astype(np.float32), words=words)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from engines.speech import recordings, sentences, voices
 from engines.speech.revoice import Revoice
-from engines.speech.voices import PronunciationError, Speech
+from engines.speech.voices import PronunciationError, Speech, trim
 
 SHARD_SIZE = 600  # utterances
 _HELD_OUT_ESPEAK = ("steph", "steph2", "steph3")
@@ -184,7 +184,7 @@ def _revoiced(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | st
     clips_a_shard = SHARD_SIZE // REVOICED_VARIANTS
     first = shard.index * clips_a_shard
     for clip in grid_train(shard.source)[first : first + clips_a_shard]:
-        speaker = Revoice(recordings.read_grid(clip))
+        speaker = Revoice(trim(recordings.read_grid(clip), 0.25))
         for variant in range(REVOICED_VARIANTS):
             tract = float(rng.uniform(0.82, 1.3))
             said = speaker.say(

@@ -52,6 +52,14 @@ def to_rate(samples: NDArray[np.generic], rate: int) -> NDArray[np.float32]:
     return floats
 
 
+def trim(speech: Speech, margin: float) -> Speech:
+    """`speech` from `margin` seconds before its first word to as long after its last one."""
+    start = max(round((speech.words[0][1] - margin) * RATE), 0)
+    end = round((speech.words[-1][2] + margin) * RATE)
+    words = tuple((text, begin - start / RATE, stop - start / RATE) for text, begin, stop in speech.words)
+    return Speech(speech.samples[start:end], words)
+
+
 def _library(name: str) -> ctypes.CDLL:
     try:
         return ctypes.CDLL(name)
