@@ -2,15 +2,16 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
+from contextlib import suppress
 
 from nodes.runtime.check import find_class
 from nodes.runtime.cluster import private_ray, run_folder
 from nodes.runtime.graph import Graph
 from nodes.runtime.plan import HEALTH, plan
 from nodes.runtime.supervisor import Supervisor
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run(graph: Graph, live: bool, seconds: float | None, ready: Callable[[], None]) -> None:
@@ -20,34 +21,33 @@ def run(graph: Graph, live: bool, seconds: float | None, ready: Callable[[], Non
     just before the sources begin.  Raises UserError where it cannot start.  Call it from the main thread.
     """
     takes_health = {id for id, spec in graph.nodes.items() if HEALTH in find_class(spec.kind).inputs}
-    with _stopped_by_signals() as stop, run_folder() as folder:
-        planned = plan(graph, takes_health, str(folder), live)
-        with private_ray(folder, len(planned.groups)):
-            timer = threading.Timer(seconds, stop.set) if seconds else None
-
-            def begin() -> None:
-                ready()
-                if timer:
-                    timer.start()
-
-            try:
-                Supervisor(planned).run(stop, begin)
-            finally:
-                if timer:
-                    timer.cancel()
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set instead of ending the process."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     stop = threading.Event()
+    timer = threading.Timer(seconds, stop.set) if seconds else None
 
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        stop.set()
+    def begin() -> None:
+        ready()
+        if timer:
+            timer.start()
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stop
+        _on_signals(_interrupt)
+        with suppress(KeyboardInterrupt), run_folder() as folder:
+            planned = plan(graph, takes_health, str(folder), live)
+            with private_ray(folder, len(planned.groups)):
+                _on_signals(stop.set)  # Ray has put its own in their place
+                Supervisor(planned).run(stop, begin)
     finally:
+        if timer:
+            timer.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _on_signals(act: Callable[[], None]) -> None:
+    for number in SIGNALS:
+        signal.signal(number, lambda number, frame: act())
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
