@@ -46,7 +46,7 @@ class Tracker:
         self._filter = LandmarkFilter()
         self._followed: Points | None = None
         self._track = -1
-        self._since_detection = 0
+        self._since_detection = SEARCH_EVERY
         self._insisted = 0
         self._last_box: Box = (0.0, 0.0, 0.0, 0.0)
         self._last_ns: int | None = None
