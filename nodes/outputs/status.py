@@ -1,6 +1,7 @@
 """How the pipeline is, from what the publisher heard and how long ago: the body of the topic ``status``."""
 
 from collections import deque
+from typing import Any
 
 import numpy as np
 
@@ -113,8 +114,8 @@ class Status:
 
     def _troubles(
         self,
-        groups: dict[str, dict[str, object]],
-        nodes: dict[str, dict[str, object]],
+        groups: dict[str, dict[str, Any]],
+        nodes: dict[str, dict[str, Any]],
         drops: dict[str, int],
         now_ns: int,
     ) -> list[str]:
@@ -125,9 +126,12 @@ class Status:
                 troubles.append(f"group {name} not heard for {group['heard_s']:.0f} s")
             elif group["state"] not in ("running", "finished"):
                 troubles.append(f"group {name} {group['state']}")
+        # Gaps of a microphone do not come here, its health tells of them; one reason passes several ports.
+        gaps = {reason: port for node in nodes.values() for port, reason in node.get("gaps", {}).items()}
         for (_, port), (reason, heard_ns) in self._gaps.items():
             if now_ns - heard_ns <= READING_NS:
-                troubles.append(f"{MISSING.get(port, 'no ' + port)}: {reason}")
+                gaps.setdefault(reason, port)
+        troubles += [f"{MISSING.get(port, 'no ' + port)}: {reason}" for reason, port in gaps.items()]
         troubles += [
             f"{name}: {node['state']}" for name, node in nodes.items() if node.get("state", "ok") != "ok"
         ]
@@ -142,4 +146,4 @@ def _well(mode: str) -> str:
         "av": "reading sound and lips",
         "audio": "reading sound only",
         "video": "reading lips only",
-    }.get(mode, "nothing to read")
+    }.get(mode, "neither sound nor lips to read")

@@ -136,12 +136,13 @@ class Voice(Message):
 
 
 class Health(Message):
-    """Once a second from every group, and from the supervisor (stream "supervisor", group "").
+    """Once a second from every group, stream as group, and from the supervisor: stream "supervisor", group "" for
+    itself, or the name of a group that is down and cannot speak.
 
     state: "running", "starting", "restarting", "gave up", "finished" or "stopped"; ``restarts`` so far.
     nodes: for each node id: ``state`` ("ok" or the last error in one line), ``messages``, ``step_p50_ms``,
-    ``step_p99_ms``; for sources also ``delay_p50_ms`` and ``delay_p99_ms`` (capture to hand-over).
-    edges: for each outgoing edge: ``queued``, ``queued_bytes``, ``dropped``.
+    ``step_p90_ms``, ``step_p99_ms``; for sources also ``delay_p50_ms`` and so on (capture to hand-over).
+    edges: for each outgoing ``node/port>group``: ``queued``, ``queued_bytes``, ``dropped``.
     """
 
     port: ClassVar[str] = "health"

@@ -104,11 +104,13 @@ class Slot:
     def report(self) -> dict[str, Any]:
         """The node's part of ``Health.nodes``."""
         report: dict[str, Any] = {"state": self.state, "messages": self.messages}
+        if gaps := {port: last.reason for port, last in self._last.items() if isinstance(last, Gap)}:
+            report["gaps"] = gaps
         for name, times in (("step", self._step_ns), ("delay", self._delay_ns)):
             if times:
                 ordered = sorted(times)
-                report[f"{name}_p50_ms"] = round(ordered[len(ordered) // 2] / 1e6, 3)
-                report[f"{name}_p99_ms"] = round(ordered[int(len(ordered) * 0.99)] / 1e6, 3)
+                for part in (50, 90, 99):
+                    report[f"{name}_p{part}_ms"] = round(ordered[len(ordered) * part // 100] / 1e6, 3)
         return report
 
     def _close(self) -> None:

@@ -170,7 +170,7 @@ def test_status_comes_every_second_even_when_nothing_else_does(publisher, subscr
         clock.ns += 500_000_000
         [(_, body)] = subscriber.read(1)
         assert body["seq"] == second
-    assert (body["mode"], body["says"], body["uptime_s"]) == ("none", "nothing to read", 3.0)
+    assert (body["mode"], body["says"], body["uptime_s"]) == ("none", "neither sound nor lips to read", 3.0)
 
 
 def test_a_publisher_that_slept_does_not_catch_up_on_status(publisher, listening, clock):
@@ -199,6 +199,18 @@ def test_status_tells_a_person_why(publisher, listening, clock):
     clock.ns += 1_000_000_000
     publisher.step([voice(), face()])
     assert subscriber.read(1)[0][1]["says"] == "reading sound and lips"
+
+
+def test_status_tells_why_there_is_no_sound_though_gaps_of_a_microphone_do_not_come_here(
+    publisher, listening, clock
+):
+    subscriber = listening("status")
+    lost = {"state": "ok", "messages": 9, "gaps": {"audio": "microphone unplugged"}}
+    dark = {"state": "ok", "messages": 9, "gaps": {"face": "camera 0 not found"}}
+    clock.ns += 1_000_000_000
+    publisher.step([health(nodes={"microphone": lost, "face": dark}), gap("camera 0 not found")])
+    [(_, body)] = subscriber.read(1)
+    assert body["says"] == "no sound: microphone unplugged; no lips: camera 0 not found"
 
 
 def test_status_sums_up_health(publisher, listening, clock):
