@@ -82,15 +82,17 @@ No person marked the points: the teacher is YuNet (Apache-2.0), and only faces w
 ## Measured on the held-out sets
 
 Means with 95 % confidence intervals (percentile bootstrap over pictures, for GRID over clips). Landmark
-errors are in percent of the distance between the eyes, the crop framed at random as loosely as a detector
-frames it; the second look is framed by the first one's points, as tracking does. `mean face` is the error of
-always answering the average points.
+errors are in percent of the distance between the eyes.
+
+- `first look`: the crop framed at random, as loosely as a detector frames it.
+- `second look`: framed by the first look's points, as tracking does. `failed`: the share of these over 10 %.
+- `mean face`: always answering the average points.
+- `teacher, mirrored`: YuNet against itself, shown the face in a mirror: its own noise, and the floor.
+- `faces missed` and the rows under it: percent of samples degraded, covered and badly framed as in training.
 
 | | FER2013 | GRID |
 |---|---|---|
 {rows}
-
-The lower four rows are percentages of samples degraded, covered and badly framed as in training.
 
 ## Limits
 

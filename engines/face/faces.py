@@ -17,15 +17,26 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from nodes.perception.crop import RIGHT_EYE, Framing, Grey, Points, face_framing, reach
+from nodes.perception.crop import (
+    LEFT_EYE,
+    LEFT_MOUTH,
+    NOSE,
+    RIGHT_EYE,
+    RIGHT_MOUTH,
+    Framing,
+    Grey,
+    Points,
+    face_framing,
+    reach,
+)
 from nodes.perception.detect import YuNet, yunet_path
 from nodes.runtime.errors import UserError
 
 CONFIDENT = 0.8
 # Pictures are shown to YuNet larger than live: its landmarks are the finer for it.
 _MIN_FACE = 0.09
-# FER2013 for YuNet: enlarged, with a border of so many enlarged pixels.
-_ENLARGE, _BORDER = 4, 32
+# A picture that a face fills is enlarged for YuNet to so many pixels, and given a border to see around it.
+_SEEN, _BORDER = 192, 32
 # GRID faces are kept at this many pixels a reach, with room around them.
 _GRID_REACH, _GRID_SIZE = 48.0, 192
 _PICTURES_A_CLIP = 8
@@ -43,6 +54,21 @@ class Faces:
     points: NDArray[np.float32]
     groups: list[str]
     backgrounds: NDArray[np.uint8]
+
+
+def open_teacher() -> YuNet:
+    return YuNet(yunet_path(), _MIN_FACE, CONFIDENT)
+
+
+def opinion(teacher: YuNet, grey: Grey) -> Points | None:
+    """The landmarks [5, 2] of the face that fills ``grey``; None unless the teacher is sure of just one."""
+    enlarge = max(1, _SEEN // grey.shape[1])
+    large = cv2.resize(grey, None, fx=enlarge, fy=enlarge, interpolation=cv2.INTER_CUBIC)
+    large = cv2.copyMakeBorder(large, _BORDER, _BORDER, _BORDER, _BORDER, cv2.BORDER_REPLICATE)
+    faces = teacher.detect(cv2.cvtColor(large, cv2.COLOR_GRAY2BGR))
+    if len(faces) != 1 or faces[0].landmarks is None:
+        return None
+    return (faces[0].landmarks - _BORDER + 0.5) / enlarge - 0.5
 
 
 def decode(compressed: NDArray[Any]) -> Grey:
@@ -63,7 +89,7 @@ def fer2013(archive: Path, folder: str, limit: int | None = None) -> Faces:
         raise UserError(
             f"{archive}: no such file; give the folder that holds fer2013.zip and grid_s1 as --data"
         )
-    detector = YuNet(yunet_path(), _MIN_FACE, CONFIDENT)
+    detector = open_teacher()
     images, points, groups = [], [], []
     with zipfile.ZipFile(archive) as files:
         names = sorted(n for n in files.namelist() if n.startswith(folder + "/") and n.endswith(".jpg"))
@@ -71,13 +97,11 @@ def fer2013(archive: Path, folder: str, limit: int | None = None) -> Faces:
         names = names[:: max(1, len(names) // limit)] if limit else names
         for name in track(names, f"FER2013 {folder}"):
             grey = decode(np.frombuffer(files.read(name), np.uint8))
-            large = cv2.resize(grey, None, fx=_ENLARGE, fy=_ENLARGE, interpolation=cv2.INTER_CUBIC)
-            large = cv2.copyMakeBorder(large, _BORDER, _BORDER, _BORDER, _BORDER, cv2.BORDER_REPLICATE)
-            faces = detector.detect(cv2.cvtColor(large, cv2.COLOR_GRAY2BGR))
-            if len(faces) != 1 or faces[0].landmarks is None:
+            landmarks = opinion(detector, grey)
+            if landmarks is None:
                 continue
             images.append(grey)
-            points.append((faces[0].landmarks - _BORDER + 0.5) / _ENLARGE - 0.5)
+            points.append(landmarks)
             groups.append(name)
     return Faces(images, np.array(points, np.float32), groups, np.zeros((0, 64, 64), np.uint8))
 
@@ -89,7 +113,7 @@ def grid(folder: Path, validation: bool, limit: int | None = None) -> Faces:
         raise UserError(
             f"{folder}: no clips there; give the folder that holds fer2013.zip and grid_s1 as --data"
         )
-    detector = YuNet(yunet_path(), _MIN_FACE, CONFIDENT)
+    detector = open_teacher()
     images, points, groups, backgrounds = [], [], [], []
     for clip in track(clips[:limit], f"GRID {'validation' if validation else 'training'}"):
         with av.open(str(clip)) as container:
@@ -137,6 +161,6 @@ def _beside_the_face(grey: Grey, box: tuple[float, float, float, float]) -> list
 
 def mirrored(image: Grey, points: Points) -> tuple[Grey, Points]:
     """The face seen in a mirror: the person's left becomes the right."""
-    flipped = points[[RIGHT_EYE + 1, RIGHT_EYE, 2, 4, 3]].copy()
+    flipped = points[[LEFT_EYE, RIGHT_EYE, NOSE, LEFT_MOUTH, RIGHT_MOUTH]].copy()
     flipped[:, 0] = image.shape[1] - 1 - flipped[:, 0]
     return np.ascontiguousarray(image[:, ::-1]), flipped

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from engines.face.augment import SCALE, SHIFT, misframed, sample
-from engines.face.faces import Faces
+from engines.face.faces import Faces, mirrored, open_teacher, opinion
 from engines.face.model import LandmarkNet
 from nodes.perception.crop import LEFT_EYE, RIGHT_EYE, Framing, Grey, Points, face_framing, roll
 
@@ -71,6 +71,19 @@ def landmark_figures(net: LandmarkNet, faces: Faces) -> dict[str, Figure]:
     figures["failed"] = bootstrap(100.0 * (looks["second look"] > _FAILED), faces.groups)
     figures["mean face"] = bootstrap(100 * _error(average, faces.points), faces.groups)
     return figures
+
+
+def teacher_figure(faces: Faces) -> Figure:
+    """How far the teacher is from itself when shown the same faces in a mirror: the floor."""
+    teacher, found, wanted, groups = open_teacher(), [], [], []
+    for image, points, group in zip(faces.images, faces.points, faces.groups, strict=True):
+        reflection, expected = mirrored(image, points)
+        again = opinion(teacher, reflection)
+        if again is not None:
+            found.append(again)
+            wanted.append(expected)
+            groups.append(group)
+    return bootstrap(100 * _error(np.array(found), np.array(wanted)), groups)
 
 
 def presence_figures(net: LandmarkNet, faces: Faces) -> dict[str, Figure]:

@@ -48,7 +48,8 @@ class LandmarkNet(nn.Module):
         self.coarse = conv(48, 48, 2)  # [n, 48, 4, 4]
         self.to_fine = nn.Conv2d(48, 24, 1)
         self.head = nn.Sequential(conv(24, 24), nn.Conv2d(24, POINTS, 1))
-        self.seen = nn.Sequential(nn.Linear(48 * 4 * 4, 24), nn.ReLU(), nn.Linear(24, 1 + POINTS))
+        self.presence = nn.Sequential(nn.Linear(48 * 4 * 4, 24), nn.ReLU(), nn.Linear(24, 1))
+        self.visible = nn.Sequential(nn.Linear(24, 24), nn.ReLU(), nn.Linear(24, 1))
         # The centre of each cell in pixels of the crop.
         centres = (torch.arange(_CELLS) + 0.5) * (CROP / _CELLS) - 0.5
         self.register_buffer("cells", centres)
@@ -60,10 +61,13 @@ class LandmarkNet(nn.Module):
         fine = self.fine(x)
         middle = self.middle(fine)
         coarse = self.coarse(middle)
-        seen = self.seen(coarse.flatten(1))
+        presence = self.presence(coarse.flatten(1)).squeeze(1)
         middle = middle + F.interpolate(coarse, scale_factor=2.0, mode="nearest")
         fine = fine + F.interpolate(self.to_fine(middle), scale_factor=2.0, mode="nearest")
-        heat = self.head(fine).flatten(2).softmax(dim=2).unflatten(2, (_CELLS, _CELLS))  # [n, 5, 16, 16]
+        heat = self.head(fine).flatten(2).softmax(dim=2)  # [n, 5, 256]
+        # What each point looks like, where the map says it is.
+        visible = self.visible(heat @ fine.flatten(2).transpose(1, 2)).squeeze(2)
+        heat = heat.unflatten(2, (_CELLS, _CELLS))
         across = (heat.sum(dim=2) * self.cells).sum(dim=2)
         down = (heat.sum(dim=3) * self.cells).sum(dim=2)
-        return torch.stack((across, down), dim=2), seen[:, 0], seen[:, 1:]
+        return torch.stack((across, down), dim=2), presence, visible

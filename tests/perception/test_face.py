@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from faces_of import TALKER, clip, messages_of, opened, pictures_of, run, shifted
 
-from nodes.perception.detect import yunet_path
+from nodes.perception.detect import YuNet, yunet_path
 from nodes.runtime import messages
 from nodes.runtime.errors import UserError
 from nodes.runtime.messages import FRAME_NS, Gap, Picture
@@ -42,15 +42,13 @@ def test_a_default_clone_finds_the_face_in_every_picture_of_a_clip(index):
 def test_the_landmarks_are_where_yunet_sees_them():
     if not yunet_path().is_file():
         pytest.skip(f"{yunet_path()} is not here")
-    teacher = cv2.FaceDetectorYN.create(str(yunet_path()), "", (360, 288), 0.8)
+    teacher = YuNet(yunet_path(), 0.09)
     images = clip(3)
-    found = faces(run(images, opened(detector="haar")))
     errors = []
-    for image, face in zip(images, found, strict=True):
-        wanted = teacher.detect(image)[1][0][4:14].reshape(5, 2)
-        errors.append(
-            np.linalg.norm(face.landmarks - wanted, axis=1).mean() / np.linalg.norm(wanted[1] - wanted[0])
-        )
+    for image, face in zip(images, faces(run(images, opened(detector="haar"))), strict=True):
+        [seen] = teacher.detect(image)
+        eyes = np.linalg.norm(seen.landmarks[1] - seen.landmarks[0])
+        errors.append(np.linalg.norm(face.landmarks - seen.landmarks, axis=1).mean() / eyes)
     assert np.mean(errors) < 0.06
 
 
