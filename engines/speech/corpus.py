@@ -165,10 +165,10 @@ def _summary(folder: Path, seed: int, dropped: dict[str, dict[str, int]]) -> dic
             count = made.setdefault(f"{utterance['kind']}/{utterance['split']}", Counter())
             count["utterances"] += 1
             count["seconds"] += round((utterance["end"] - utterance["start"]) / RATE, 3)  # type: ignore[assignment]
-    return {"seed": seed, "versions": _versions(), "made": made, "dropped": dropped}
+    return {"seed": seed, "versions": synthesiser_versions(), "made": made, "dropped": dropped}
 
 
-def _versions() -> dict[str, str]:
+def synthesiser_versions() -> dict[str, str]:
     query = ["dpkg-query", "--show", "--showformat=${Package} ${Version}\n", *DEBIAN.split()]
     try:
         listed = subprocess.run(query, capture_output=True, text=True).stdout
