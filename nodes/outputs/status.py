@@ -137,7 +137,7 @@ class Status:
         ]
         for name, dropped in drops.items():
             if dropped > self._dropped.get(name, 0):
-                troubles.append(f"{name} dropped {dropped - self._dropped.get(name, 0)} messages")
+                troubles.append(f"{name} is dropping messages")
         return list(dict.fromkeys(troubles))
 
 
