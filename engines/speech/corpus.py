@@ -139,10 +139,11 @@ def build(folder: Path, shards: list[Shard], seed: int) -> None:
     record = folder / "corpus.json"
     if record.exists():
         dropped = json.loads(record.read_text())["dropped"]
-    context = multiprocessing.get_context(
-        "spawn"
-    )  # the synthesisers' libraries are global: a fresh process each
-    with Progress() as progress, ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
+    # The synthesisers' libraries keep traces of what they said before (noise, filters): with
+    # a fresh process each, a shard is the same every time.
+    context = multiprocessing.get_context("spawn")
+    workers = ProcessPoolExecutor(os.cpu_count(), mp_context=context, max_tasks_per_child=1)
+    with Progress() as progress, workers as pool:
         task = progress.add_task("speech corpus", total=sum(shard.count for shard in missing))
         running = {pool.submit(write_shard, shard, folder, seed): shard for shard in missing}
         try:

@@ -1,0 +1,161 @@
+"""The synthesisers say what they are told, when they say they did."""
+
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from engines.speech import voices
+from engines.speech.vocabulary import WORDS
+from engines.speech.voices import FLITE_VOICES, RATE, Speech
+from nodes.runtime.errors import UserError
+
+SENTENCE = ["place", "red", "at", "a", "zero", "now"]
+
+needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
+needs_flite = pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
+needs_festival = pytest.mark.skipif(shutil.which("festival") is None, reason="festival is not installed")
+
+
+def loudness(speech, start, end):
+    piece = speech.samples[round(start * RATE) : round(end * RATE)]
+    return float(np.sqrt(np.mean(piece**2)))
+
+
+def check(speech, words):
+    """Every word is there, in order, and is heard where it is said to be; outside the words it is quiet."""
+    assert [text for text, _, _ in speech.words] == list(words)
+    assert speech.samples.dtype == np.float32
+    assert 0.05 < np.abs(speech.samples).max() <= 1
+    edges = [time for _, start, end in speech.words for time in (start, end)]
+    assert edges == sorted(edges)
+    assert edges[0] >= 0
+    assert edges[-1] <= len(speech.samples) / RATE + 0.01
+    spoken = np.mean([loudness(speech, start, end) for _, start, end in speech.words])
+    for _, start, end in speech.words:
+        assert loudness(speech, start, end) > 0.1 * spoken
+    if edges[0] > 0.05:
+        assert loudness(speech, 0, edges[0] - 0.02) < 0.1 * spoken
+    if len(speech.samples) / RATE - edges[-1] > 0.08:
+        assert loudness(speech, edges[-1] + 0.05, len(speech.samples) / RATE) < 0.1 * spoken
+
+
+@needs_espeak
+@pytest.mark.parametrize("voice", ["gmw/en", "gmw/en+f2", "gmw/en-US+m3", "gmw/en-GB-scotland+linda"])
+def test_espeak_says_the_sentence(voice):
+    check(voices.espeak().say(SENTENCE, voice), SENTENCE)
+
+
+@needs_flite
+@pytest.mark.parametrize("voice", FLITE_VOICES)
+def test_flite_says_the_sentence(voice):
+    check(voices.flite().say(SENTENCE, voice), SENTENCE)
+
+
+@needs_festival
+def test_festival_says_every_sentence_of_a_batch():
+    sentences = [SENTENCE, ["bin"], ["lay", "green", "by", "z", "five", "again"]]
+    said = voices.festival_say(
+        sentences, "kal_diphone", stretches=[1.0, 1.0, 1.3], commas=[frozenset(), frozenset(), frozenset({2})]
+    )
+    for speech, words in zip(said, sentences, strict=True):
+        check(speech, words)
+
+
+@needs_espeak
+@needs_flite
+def test_all_vocabulary_words_are_single_words_to_the_synthesisers():
+    for say, voice in ((voices.espeak().say, "gmw/en"), (voices.flite().say, "kal16")):
+        for word in WORDS:
+            assert [text for text, _, _ in say([word], voice).words] == [word]
+
+
+@needs_espeak
+def test_espeak_says_letters_by_their_british_names():
+    # espeak's own phonemes of the last utterance; "a" must not be the article, "z" not the American zee.
+    names = {"a": "eI", "e": "i:", "i": "aI", "o": "oU", "u": "ju:", "z": "zEd", "h": "eItS", "y": "waI"}
+    for letter, phonemes in names.items():
+        spoken = voices._ESPEAK_LETTERS.get(letter, letter)
+        command = ["espeak-ng", "-v", "en-gb", "-x", "-q", f"lay {spoken} two"]
+        heard = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        assert "".join(heard[1:-1]).strip("';").replace("'", "") == phonemes
+
+
+@needs_flite
+def test_flite_says_letters_by_their_names():
+    for letter, phones in {"a": "ey", "z": "z eh d", "e": "iy", "u": "y uw", "i": "ay", "h": "ey ch"}.items():
+        spoken = voices._LETTER_NAMES.get(letter, letter)
+        command = ["flite", "-voice", "kal16", "-ps", "-t", f"red {spoken} two", "-o", "/dev/null"]
+        heard = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert heard.split("r eh d ")[1].split(" t uw")[0] == phones
+
+
+@needs_espeak
+@needs_flite
+def test_pace_and_pauses_are_obeyed():
+    slow = voices.flite().say(SENTENCE, "rms", stretch=1.2)
+    usual = voices.flite().say(SENTENCE, "rms")
+    assert len(slow.samples) / len(usual.samples) == pytest.approx(1.2, abs=0.06)
+    quick = voices.espeak().say(SENTENCE, "gmw/en", rate=240)
+    assert len(quick.samples) < 0.8 * len(voices.espeak().say(SENTENCE, "gmw/en", rate=150).samples)
+    paused = voices.espeak().say(SENTENCE, "gmw/en", commas=frozenset({2}))
+    assert paused.words[3][1] - paused.words[2][2] > 0.08
+
+
+@needs_flite
+def test_the_same_words_sound_the_same_again():
+    first = voices.flite().say(SENTENCE, "slt")
+    voices.flite().say(["again"], "rms", stretch=0.8, f0_mean=90)
+    second = voices.flite().say(SENTENCE, "slt")
+    assert first.words == second.words  # its breath noise differs, so the samples do a little
+    assert np.corrcoef(first.samples, second.samples)[0, 1] > 0.98
+
+
+@needs_espeak
+def test_an_unknown_espeak_voice_is_one_clear_line():
+    with pytest.raises(UserError, match="espeak-ng has no voice 'gmw/klingon'"):
+        voices.espeak().say(SENTENCE, "gmw/klingon")
+
+
+def test_a_missing_festival_voice_or_program_is_one_clear_line(monkeypatch):
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(UserError, match=r"festival cannot speak with kal_diphone.*apt-get install") as caught:
+        voices.festival_say([SENTENCE], "kal_diphone", stretches=[1.0], commas=[frozenset()])
+    assert "\n" not in str(caught.value)
+
+
+@needs_flite
+def test_revoicing_moves_pitch_formants_and_pace_but_not_the_words():
+    pyworld = pytest.importorskip("pyworld")
+    from engines.speech.revoice import Revoice
+
+    man = voices.flite().say(SENTENCE, "rms")
+    woman = Revoice(man).say(f0_scale=1.7, formant_scale=1.2, stretch=1.1)
+
+    def pitch(speech):
+        f0, _ = pyworld.harvest(speech.samples.astype(np.float64), RATE, f0_floor=60, f0_ceil=400)
+        return float(np.median(f0[f0 > 0]))
+
+    def centroid(speech):
+        power = np.abs(np.fft.rfft(speech.samples)) ** 2
+        band = slice(0, len(power) // 2)  # to 4 kHz
+        return float(
+            (power[band] * np.arange(len(power))[band]).sum() / power[band].sum() / len(power) * RATE / 2
+        )
+
+    assert pitch(woman) / pitch(man) == pytest.approx(1.7, rel=0.1)
+    assert centroid(woman) > 1.1 * centroid(man)
+    check(woman, SENTENCE)
+    for (_, start, end), (_, new_start, new_end) in zip(man.words, woman.words, strict=True):
+        assert (new_start, new_end) == pytest.approx((1.1 * start, 1.1 * end))
+
+
+def test_trim_keeps_the_words_where_they_are_heard():
+    samples = np.zeros(RATE * 2, np.float32)
+    samples[RATE // 2 : RATE] = 0.5
+    trimmed = voices.trim(Speech(samples, (("bin", 0.5, 1.0),)), 0.1)
+    ((_, start, end),) = trimmed.words
+    assert len(trimmed.samples) == round(0.7 * RATE)
+    assert (start, end) == pytest.approx((0.1, 0.6))
+    assert loudness(trimmed, start, end) == pytest.approx(0.5)
