@@ -1,0 +1,41 @@
+"""What a process and all it started cost: processor time and memory."""
+
+import psutil
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """The process and all that descend from it."""
+    parent = psutil.Process(pid)
+    return [parent, *parent.children(recursive=True)]
+
+
+def name(process: psutil.Process) -> str:
+    """What it is called here: Ray names its processes, the one that was launched is "launch"."""
+    title = process.name()
+    if title.startswith("python"):
+        words = " ".join(process.cmdline())
+        return next((part for part in ("launch", "dashboard", "monitor") if part in words), title)
+    return title
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time so far of all that are alive now."""
+    total = 0.0
+    for process in family(pid):
+        try:
+            times = process.cpu_times()
+        except psutil.Error:
+            continue
+        total += times.user + times.system
+    return total
+
+
+def memory_bytes(pid: int) -> dict[str, int]:
+    """Proportional set size by name: what is shared is counted once, in parts."""
+    held: dict[str, int] = {}
+    for process in family(pid):
+        try:
+            held[name(process)] = held.get(name(process), 0) + process.memory_full_info().pss
+        except psutil.Error:
+            continue
+    return held
