@@ -53,7 +53,7 @@ def place(pieces: Iterable[tuple[float, Speech]], seconds: float) -> Speech:
 
 
 def write_clip(
-    path: Path, pictures: Iterable[NDArray[np.uint8]], sound: NDArray[np.float32], crf: int = 21
+    path: Path, pictures: Iterable[NDArray[np.uint8]], sound: NDArray[np.float32], crf: int = 17
 ) -> None:
     """H.264 at 25 pictures a second and AAC, sample 0 and the first picture's start both at time 0."""
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:

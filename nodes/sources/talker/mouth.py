@@ -119,7 +119,7 @@ class Mouth:
             roots
             + 0.092
             - 0.03 * (x / 0.3) ** 2
-            - 0.012 * np.abs(np.abs(x) - 0.033) / 0.033 * (np.abs(x) < 0.07)
+            - 0.006 * np.abs(np.abs(x) - 0.033) / 0.033 * (np.abs(x) < 0.07)
         )
         upper = step(0.012, -0.004, y - tips) * (0.55 + 0.45 * np.clip((y - inner_top) / 0.03, 0, 1))
         inside = over(inside, enamel, upper * min(1.0, 0.1 + 1.2 * shape[TEETH]))
