@@ -12,7 +12,7 @@ from nodes.perception.quality import quality
 from nodes.perception.track import DETECT_EVERY, Tracker
 from nodes.runtime import messages
 from nodes.runtime.errors import UserError
-from nodes.runtime.messages import CHUNK_NS, Gap, Message, Picture
+from nodes.runtime.messages import Gap, Message, Picture
 from nodes.runtime.node import Context
 
 # A picture with a shorter side than this holds no lips that could be read.
@@ -45,7 +45,6 @@ class Face:
         self._detect_every = detect_every
         self._tracker: Tracker | None = None
         self._epoch: tuple[str, int] | None = None
-        self._t_end_ns = 0
 
     def open(self, context: Context) -> None:
         # A picture is too little work to share, and OpenCV's threads spin.
@@ -67,13 +66,13 @@ class Face:
             return _gap(message, f"picture of {image.shape[1]}x{image.shape[0]} is too small")
         assert self._tracker is not None, "step before open"
         epoch = (message.stream, message.epoch)
-        if epoch != self._epoch or message.t_start_ns - self._t_end_ns > CHUNK_NS:
+        if epoch != self._epoch:
             self._tracker.forget()
-        self._epoch, self._t_end_ns = epoch, message.t_end_ns
-        tracked = self._tracker.update(image, message.t_start_ns)
+            self._epoch = epoch
+        grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+        tracked = self._tracker.update(image, grey, message.t_start_ns)
         if tracked is None:
             return _gap(message, "no face")
-        grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         framing = mouth_framing(tracked.landmarks)
         mouth = framing.cut(grey)
         return messages.Face(

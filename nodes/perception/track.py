@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import cv2
-
 from nodes.perception.crop import FACE_SIDE, Grey, Points, box_framing, face_framing, reach
 from nodes.perception.detect import Box, Detection, Detector, Image
 from nodes.perception.landmarks import LandmarkEngine, Look
@@ -51,17 +49,19 @@ class Tracker:
         self._last_box: Box = (0.0, 0.0, 0.0, 0.0)
         self._last_ns: int | None = None
 
-    def update(self, image: Image, t_ns: int) -> Tracked | None:
-        """The followed face in ``image`` uint8 [h, w, 3] BGR taken at ``t_ns``, None where there is none."""
-        grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-        look = self._follow(grey)
-        lost_now = look is None and self._followed is not None
+    def update(self, image: Image, grey: Grey, t_ns: int) -> Tracked | None:
+        """The followed face in a picture taken at ``t_ns``, None where there is none.
+
+        image: uint8 [h, w, 3] BGR.  grey: uint8 [h, w], the same picture.
+        """
+        followed, self._followed = self._followed, None
+        look = None if followed is None or not self._seen_lately(t_ns) else self._follow(grey, followed)
+        lost_now = look is None and followed is not None
         self._since_detection += 1
         if lost_now or self._since_detection >= (SEARCH_EVERY if look is None else self._detect_every):
             self._since_detection = 0
             look = self._detect(image, grey, look, t_ns)
         if look is None:
-            self._followed = None
             return None
         self._followed = look.landmarks
         landmarks = self._filter.update(look.landmarks, t_ns)
@@ -73,10 +73,11 @@ class Tracker:
         self._followed, self._last_ns = None, None
         self._since_detection = SEARCH_EVERY
 
-    def _follow(self, grey: Grey) -> Look | None:
-        if self._followed is None:
-            return None
-        look = self._engine.look(grey, face_framing(self._followed))
+    def _seen_lately(self, t_ns: int) -> bool:
+        return self._last_ns is not None and t_ns - self._last_ns < SAME_FACE_NS
+
+    def _follow(self, grey: Grey, landmarks: Points) -> Look | None:
+        look = self._engine.look(grey, face_framing(landmarks))
         return look if look.presence >= LOST and _plausible(look.landmarks, grey) else None
 
     def _detect(self, image: Image, grey: Grey, followed: Look | None, t_ns: int) -> Look | None:
@@ -94,13 +95,8 @@ class Tracker:
             look = self._take_up(face, grey)
             if look is not None:
                 self._filter, self._insisted = LandmarkFilter(), 0
-                recent = self._last_ns is not None and t_ns - self._last_ns < SAME_FACE_NS
-                again = (
-                    followed is None
-                    and recent
-                    and _overlap(_box(look.landmarks), self._last_box) > _SAME_PLACE
-                )
-                self._track += not again
+                same_place = _overlap(_box(look.landmarks), self._last_box) > _SAME_PLACE
+                self._track += not (followed is None and same_place and self._seen_lately(t_ns))
                 return look
         return followed
 

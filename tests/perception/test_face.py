@@ -149,6 +149,15 @@ def test_a_face_covered_for_a_moment_is_still_the_same():
     assert len(faces(answers[28:])) == len(answers[28:])
 
 
+@pytest.mark.parametrize(("seconds", "track"), [(0.3, 0), (5.0, 1)])
+def test_after_a_hole_in_the_pictures_only_a_long_one_makes_another_face(seconds, track):
+    node = opened(detector="haar")
+    run(clip()[:10], node)
+    after = run(clip()[10:20], node, first=10 + round(seconds * 25))
+    assert len(faces(after)) == 10
+    assert {f.track for f in faces(after)} == {track}
+
+
 def test_a_new_epoch_is_a_new_face():
     node = opened(detector="haar")
     before = faces(run(clip()[:5], node, epoch=0))
