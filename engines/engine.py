@@ -1,8 +1,8 @@
 """One small interface to a compiled model: arrays in, arrays out.
 
-A model is an ONNX file that computes one step with fixed shapes.  Streaming state is explicit: for each input named
-``state_x`` there is an output ``next_x`` of the same shape and dtype.  Beside ``model.onnx`` lie ``model.golden.npz``
-(inputs as ``in.NAME``, expected outputs as ``out.NAME``) and a model card ``model.md``.
+A model is an ONNX file that computes one step with fixed shapes.  Streaming state is explicit: for each input
+named ``state_x`` there is an output ``next_x`` of the same shape and dtype.  Beside ``model.onnx`` lie
+``model.golden.npz`` (inputs as ``in.NAME``, expected outputs as ``out.NAME``) and a model card ``model.md``.
 """
 
 from pathlib import Path
@@ -31,7 +31,7 @@ class ModelError(UserError):
 
 
 class Engine(Protocol):
-    """``inputs`` and ``outputs`` give shape and dtype by name; ``metadata`` is the file's own key-value text."""
+    """``inputs`` and ``outputs`` give shape and dtype by name; ``metadata`` is the file's key-value text."""
 
     backend: str
     inputs: Spec
@@ -44,7 +44,7 @@ class Engine(Protocol):
 
 
 class OnnxRuntimeEngine:
-    """onnxruntime on the CPU, one thread: a step is too short to be worth sharing, and spinning threads cost a core."""
+    """onnxruntime on the CPU, one thread: a step is too short to be shared, and spinning threads cost a core."""
 
     backend = "onnxruntime"
 
@@ -116,7 +116,7 @@ def next_state(outputs: Arrays) -> Arrays:
 def open_engine(path: Path, require: Spec | None = None) -> Engine:
     """The fastest engine this machine has for the model.
 
-    require: inputs the caller will feed; ModelError where the file's differ, so a swapped file is refused at start.
+    require: inputs the caller will feed; ModelError where the file's differ: a swapped file is refused at start.
     """
     engine = OnnxRuntimeEngine(path)
     for name, wanted in (require or {}).items():

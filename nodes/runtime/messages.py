@@ -136,8 +136,8 @@ class Voice(Message):
 
 
 class Health(Message):
-    """Once a second from every group, stream as group, and from the supervisor: stream "supervisor", group "" for
-    itself, or the name of a group that is down and cannot speak.
+    """Once a second from every group, stream as group, and from the supervisor: stream "supervisor", group ""
+    for itself, or the name of a group that is down and cannot speak.
 
     state: "running", "starting", "restarting", "gave up", "finished" or "stopped"; ``restarts`` so far.
     nodes: for each node id: ``state`` ("ok" or the last error in one line), ``messages``, ``step_p50_ms``,
