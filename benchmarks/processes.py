@@ -18,16 +18,21 @@ def name(process: psutil.Process) -> str:
     return title
 
 
-def cpu_seconds(pid: int) -> float:
-    """Processor time so far of all that are alive now."""
-    total = 0.0
+def cpu_by_name(pid: int) -> dict[str, float]:
+    """Processor seconds so far of all that are alive now, by name."""
+    used: dict[str, float] = {}
     for process in family(pid):
         try:
             times = process.cpu_times()
+            used[name(process)] = used.get(name(process), 0.0) + times.user + times.system
         except psutil.Error:
             continue
-        total += times.user + times.system
-    return total
+    return used
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor seconds so far of all that are alive now."""
+    return sum(cpu_by_name(pid).values())
 
 
 def memory_bytes(pid: int) -> dict[str, int]:

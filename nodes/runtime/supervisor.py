@@ -26,7 +26,7 @@ EPOCHS = 4096
 """Each restart of a group raises the epochs of its nodes by this much; a node counts its own reopenings below
 it."""
 
-POLL_S = 0.1
+POLL_S = 0.25
 STATUS_S = 1.0
 ANSWER_S = 5.0  # a process that has not answered for this long is hung
 STILL_S = 5.0  # and so is a group whose loop has not come round for this long
