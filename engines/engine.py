@@ -44,7 +44,7 @@ class Engine(Protocol):
 
 
 class OnnxRuntimeEngine:
-    """onnxruntime on the CPU, one thread: a step is too short to be shared, and spinning threads cost a core."""
+    """onnxruntime on the CPU, one thread: a step is too short to share, and spinning costs a core."""
 
     backend = "onnxruntime"
 
@@ -116,7 +116,7 @@ def next_state(outputs: Arrays) -> Arrays:
 def open_engine(path: Path, require: Spec | None = None) -> Engine:
     """The fastest engine this machine has for the model.
 
-    require: inputs the caller will feed; ModelError where the file's differ: a swapped file is refused at start.
+    require: inputs the caller will feed; ModelError where they differ: a swapped file is refused at start.
     """
     engine = OnnxRuntimeEngine(path)
     for name, wanted in (require or {}).items():
