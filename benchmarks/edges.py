@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.processes import cpu_seconds
+from benchmarks.measured.processes import cpu_seconds
 from nodes.runtime.check import check
 from nodes.runtime.cluster import private_ray, ray, run_folder
 from nodes.runtime.graph import parse

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.launched import TALKER, free_address, launched, subscribed, wait_for
-from benchmarks.processes import cpu_by_name
+from benchmarks.measured.launched import TALKER, free_address, launched, subscribed, wait_for
+from benchmarks.measured.processes import cpu_by_name
 
 WARM_UP_S = 5.0
 TARGET_MS, TARGET_CORES = 60.0, 1.0

@@ -9,8 +9,8 @@ import argparse
 import time
 from pathlib import Path
 
-from benchmarks.launched import TALKER, free_address, launched, subscribed, wait_for
-from benchmarks.processes import memory_bytes
+from benchmarks.measured.launched import TALKER, free_address, launched, subscribed, wait_for
+from benchmarks.measured.processes import memory_bytes
 
 EVERY_S = 5.0
 WARM_UP_S = 60.0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import zmq
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TALKER = ROOT / "nodes" / "sources" / "talker" / "talker.mp4"
 START_S = 120.0
 
