@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nodes.runtime.facetrack import HALF_FRAME_NS, FaceTrack
+from nodes.runtime.facetrack import FaceTrack
 from nodes.runtime.messages import CHUNK_FRAMES, CHUNK_NS, FRAME_NS, Audio, Face, Gap, Message
 from nodes.runtime.node import Context
 from nodes.runtime.soundtrack import Look, Sound, SoundTrack
@@ -143,7 +143,7 @@ class Aligner:
         return self._faces_late
 
     def _first(self) -> int | None:
-        """Where the timeline starts: on the first sample, or whole chunks before it if faces are earlier."""
+        """Where the timeline starts: on the first sample, or whole chunks of faces before it."""
         sound, face = self._sound.next_ns(), self._faces.next_ns()
         marks = [mark for mark in (self._sound.mark_ns, self._faces.mark_ns) if mark is not None]
         first = sound if sound is not None else face if face is not None else min(marks, default=self._now())
@@ -151,8 +151,8 @@ class Aligner:
             return None
         if self._faces.mark_ns is None and not self._faces_given_up(first, known=True):
             return None
-        early = sound - HALF_FRAME_NS - face if sound is not None and face is not None else 0
-        return first - max(0, -(-early // CHUNK_NS)) * CHUNK_NS
+        early = sound - face if sound is not None and face is not None else 0
+        return first - max(0, early // CHUNK_NS) * CHUNK_NS
 
     def _over_nothing(self, start: int) -> int:
         """``start``, or the end of more than 2 s from there in which neither input has anything."""

@@ -65,7 +65,8 @@ class FaceTrack:
             self._drop_before(start - HALF_FRAME_NS)
             near = [face for face in self._faces[:64] if face.t_start_ns < start + HALF_FRAME_NS]
             picked.append(min(near, key=lambda face: abs(face.t_start_ns - start), default=None))
-            self.dropped["between frames"] += max(0, len(near) - 1)
+            if len(near) > 1:
+                self.dropped["between frames"] += len(near) - 1
             del self._faces[: len(near)]
         self._handed_out_ns = starts_ns[-1] + HALF_FRAME_NS
         return tuple(picked)
@@ -76,6 +77,6 @@ class FaceTrack:
         self.mark_ns = self._handed_out_ns = None
 
     def _drop_before(self, time_ns: int) -> None:
-        stale = sum(1 for face in self._faces if face.t_start_ns < time_ns)
-        self.dropped["late"] += stale
-        del self._faces[:stale]
+        while self._faces and self._faces[0].t_start_ns < time_ns:
+            del self._faces[0]
+            self.dropped["late"] += 1

@@ -71,7 +71,8 @@ class SoundTrack:
     def put(self, message: Audio | Gap) -> bool:
         """True where the message shows that its source's time has fallen back: then only it is kept."""
         key = _key(message)
-        if key <= self._done:
+        begun = self._locked and (self._fresh or self._offset > 0)
+        if key <= self._done or (begun and key < _key(self._queue[0])):
             self.dropped["late"] += 1
             return False
         restarted = key > self._newest and message.t_start_ns < self._newest_end_ns - RESTART_NS
