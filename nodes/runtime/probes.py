@@ -23,8 +23,8 @@ MODELS = ("speech/weights/audio", "speech/weights/video", "speech/weights/fusion
 DECODERS = ("h264", "hevc", "vp9", "mjpeg", "aac", "opus", "mp3", "pcm_s16le")
 MODULES = {"opencv-python": "cv2", "pyzmq": "zmq", "PyYAML": "yaml"}
 SYSTEM_LIBRARIES = {
-    "PortAudio": "sudo apt-get install libportaudio2",
-    "libGL.so": "sudo apt-get install libgl1",
+    "portaudio": "sudo apt-get install libportaudio2",
+    "libgl.so": "sudo apt-get install libgl1",
     "libgthread": "sudo apt-get install libglib2.0-0",
 }
 
@@ -58,7 +58,7 @@ def _package(name: str) -> Finding:
         version = importlib.metadata.version(name)
         importlib.import_module(MODULES.get(name, name))
     except (ImportError, OSError) as error:  # PackageNotFoundError is an ImportError
-        remedies = [remedy for part, remedy in SYSTEM_LIBRARIES.items() if part in str(error)]
+        remedies = [remedy for part, remedy in SYSTEM_LIBRARIES.items() if part in str(error).lower()]
         installed = not isinstance(error, importlib.metadata.PackageNotFoundError)
         found = f"does not load: {error}" if installed else "not installed"
         remedy = remedies[0] if remedies else f"{sys.executable} -m pip install --force-reinstall {name}"
