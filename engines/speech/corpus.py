@@ -26,6 +26,7 @@ import typer
 from numpy.typing import NDArray
 from rich.progress import Progress
 
+from engines.speech import festival
 from engines.speech.recordings import fsdd_files, grid_clips
 from engines.speech.speakers import (
     HELD_OUT_FESTIVAL,
@@ -35,7 +36,7 @@ from engines.speech.speakers import (
     Shard,
     grid_train,
 )
-from engines.speech.voices import DEBIAN, FESTIVAL_VOICES, RATE, Speech
+from engines.speech.voices import DEBIAN, RATE, Speech
 from nodes.runtime.errors import UserError
 
 _GAP = int(0.3 * RATE)
@@ -125,7 +126,7 @@ def plan(grid: Path | None, fsdd: Path | None, utterances: int) -> list[Shard]:
     shards.append(Shard("espeak", 0, held_out, heldout=True))
     shards.append(Shard("festival", 0, held_out, HELD_OUT_FESTIVAL, heldout=True))
     shards += cut("espeak", round(utterances * 0.44))
-    for voice in FESTIVAL_VOICES:
+    for voice in festival.VOICES:
         if voice != HELD_OUT_FESTIVAL:
             shards += cut("festival", round(utterances * 0.08), voice=voice)
     return shards

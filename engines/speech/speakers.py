@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engines.speech import recordings, sentences, voices
+from engines.speech import espeak, festival, flite, recordings, sentences
 from engines.speech.revoice import Revoice
 from engines.speech.voices import PronunciationError, Speech, trim
 
@@ -109,7 +109,7 @@ def espeak_variants() -> list[str]:
 
 
 def _espeak(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:
-    synthesiser = voices.espeak()
+    synthesiser = espeak.synthesiser()
     variants = _HELD_OUT_ESPEAK if shard.heldout else espeak_variants()
     for number in range(shard.count):
         words, commas, other = _sentence(rng, shard)
@@ -130,10 +130,10 @@ def _espeak(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]
 
 
 def _flite(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:
-    synthesiser = voices.flite()
+    synthesiser = flite.synthesiser()
     for number in range(shard.count):
         words, commas, other = _sentence(rng, shard)
-        voice = str(rng.choice(voices.FLITE_VOICES, p=(0.3, 0.3, 0.3, 0.1)))
+        voice = str(rng.choice(flite.VOICES, p=(0.3, 0.3, 0.3, 0.1)))
         usual = {"awb": 135, "rms": 100, "slt": 170, "kal16": 105}[voice]
         try:
             said = synthesiser.say(
@@ -154,7 +154,7 @@ def _flite(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:
 def _festival(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:
     planned = [_sentence(rng, shard) for _ in range(shard.count)]
     stretches = rng.uniform(0.75, 1.25, shard.count).tolist()
-    said = voices.festival_say(
+    said = festival.say(
         [words for words, _, _ in planned],
         shard.voice,
         stretches=stretches,

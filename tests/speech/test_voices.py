@@ -6,9 +6,9 @@ import subprocess
 import numpy as np
 import pytest
 
-from engines.speech import voices
+from engines.speech import espeak, festival, flite, voices
 from engines.speech.vocabulary import WORDS
-from engines.speech.voices import FLITE_VOICES, RATE, Speech
+from engines.speech.voices import RATE, Speech
 from nodes.runtime.errors import UserError
 
 SENTENCE = ["place", "red", "at", "a", "zero", "now"]
@@ -44,19 +44,19 @@ def check(speech, words):
 @needs_espeak
 @pytest.mark.parametrize("voice", ["gmw/en", "gmw/en+f2", "gmw/en-US+m3", "gmw/en-GB-scotland+linda"])
 def test_espeak_says_the_sentence(voice):
-    check(voices.espeak().say(SENTENCE, voice), SENTENCE)
+    check(espeak.synthesiser().say(SENTENCE, voice), SENTENCE)
 
 
 @needs_flite
-@pytest.mark.parametrize("voice", FLITE_VOICES)
+@pytest.mark.parametrize("voice", flite.VOICES)
 def test_flite_says_the_sentence(voice):
-    check(voices.flite().say(SENTENCE, voice), SENTENCE)
+    check(flite.synthesiser().say(SENTENCE, voice), SENTENCE)
 
 
 @needs_festival
 def test_festival_says_every_sentence_of_a_batch():
     sentences = [SENTENCE, ["bin"], ["lay", "green", "by", "z", "five", "again"]]
-    said = voices.festival_say(
+    said = festival.say(
         sentences, "kal_diphone", stretches=[1.0, 1.0, 1.3], commas=[frozenset(), frozenset(), frozenset({2})]
     )
     for speech, words in zip(said, sentences, strict=True):
@@ -66,7 +66,7 @@ def test_festival_says_every_sentence_of_a_batch():
 @needs_espeak
 @needs_flite
 def test_all_vocabulary_words_are_single_words_to_the_synthesisers():
-    for say, voice in ((voices.espeak().say, "gmw/en"), (voices.flite().say, "kal16")):
+    for say, voice in ((espeak.synthesiser().say, "gmw/en"), (flite.synthesiser().say, "kal16")):
         for word in WORDS:
             assert [text for text, _, _ in say([word], voice).words] == [word]
 
@@ -76,7 +76,7 @@ def test_espeak_says_letters_by_their_british_names():
     # espeak's own phonemes of the last utterance; "a" must not be the article, "z" not the American zee.
     names = {"a": "eI", "e": "i:", "i": "aI", "o": "oU", "u": "ju:", "z": "zEd", "h": "eItS", "y": "waI"}
     for letter, phonemes in names.items():
-        spoken = voices._ESPEAK_LETTERS.get(letter, letter)
+        spoken = espeak._LETTER_NAMES.get(letter, letter)
         command = ["espeak-ng", "-v", "en-gb", "-x", "-q", f"lay {spoken} two"]
         heard = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
         assert "".join(heard[1:-1]).strip("';").replace("'", "") == phonemes
@@ -85,7 +85,7 @@ def test_espeak_says_letters_by_their_british_names():
 @needs_flite
 def test_flite_says_letters_by_their_names():
     for letter, phones in {"a": "ey", "z": "z eh d", "e": "iy", "u": "y uw", "i": "ay", "h": "ey ch"}.items():
-        spoken = voices._LETTER_NAMES.get(letter, letter)
+        spoken = voices.LETTER_NAMES.get(letter, letter)
         command = ["flite", "-voice", "kal16", "-ps", "-t", f"red {spoken} two", "-o", "/dev/null"]
         heard = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         assert heard.split("r eh d ")[1].split(" t uw")[0] == phones
@@ -94,20 +94,20 @@ def test_flite_says_letters_by_their_names():
 @needs_espeak
 @needs_flite
 def test_pace_and_pauses_are_obeyed():
-    slow = voices.flite().say(SENTENCE, "rms", stretch=1.2)
-    usual = voices.flite().say(SENTENCE, "rms")
+    slow = flite.synthesiser().say(SENTENCE, "rms", stretch=1.2)
+    usual = flite.synthesiser().say(SENTENCE, "rms")
     assert len(slow.samples) / len(usual.samples) == pytest.approx(1.2, abs=0.06)
-    quick = voices.espeak().say(SENTENCE, "gmw/en", rate=240)
-    assert len(quick.samples) < 0.8 * len(voices.espeak().say(SENTENCE, "gmw/en", rate=150).samples)
-    paused = voices.espeak().say(SENTENCE, "gmw/en", commas=frozenset({2}))
+    quick = espeak.synthesiser().say(SENTENCE, "gmw/en", rate=240)
+    assert len(quick.samples) < 0.8 * len(espeak.synthesiser().say(SENTENCE, "gmw/en", rate=150).samples)
+    paused = espeak.synthesiser().say(SENTENCE, "gmw/en", commas=frozenset({2}))
     assert paused.words[3][1] - paused.words[2][2] > 0.08
 
 
 @needs_flite
 def test_the_same_words_sound_the_same_again():
-    first = voices.flite().say(SENTENCE, "slt")
-    voices.flite().say(["again"], "rms", stretch=0.8, f0_mean=90)
-    second = voices.flite().say(SENTENCE, "slt")
+    first = flite.synthesiser().say(SENTENCE, "slt")
+    flite.synthesiser().say(["again"], "rms", stretch=0.8, f0_mean=90)
+    second = flite.synthesiser().say(SENTENCE, "slt")
     assert first.words == second.words  # its breath noise differs, so the samples do a little
     assert np.corrcoef(first.samples, second.samples)[0, 1] > 0.98
 
@@ -115,13 +115,22 @@ def test_the_same_words_sound_the_same_again():
 @needs_espeak
 def test_an_unknown_espeak_voice_is_one_clear_line():
     with pytest.raises(UserError, match="espeak-ng has no voice 'gmw/klingon'"):
-        voices.espeak().say(SENTENCE, "gmw/klingon")
+        espeak.synthesiser().say(SENTENCE, "gmw/klingon")
 
 
 def test_a_missing_festival_voice_or_program_is_one_clear_line(monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(UserError, match=r"festival cannot speak with kal_diphone.*apt-get install") as caught:
-        voices.festival_say([SENTENCE], "kal_diphone", stretches=[1.0], commas=[frozenset()])
+        festival.say([SENTENCE], "kal_diphone", stretches=[1.0], commas=[frozenset()])
+    assert "\n" not in str(caught.value)
+
+
+@needs_festival
+def test_a_festival_voice_that_is_not_installed_is_one_clear_line():
+    with pytest.raises(
+        UserError, match=r"festival cannot speak with klingon_diphone.*apt-get install"
+    ) as caught:
+        festival.say([SENTENCE], "klingon_diphone", stretches=[1.0], commas=[frozenset()])
     assert "\n" not in str(caught.value)
 
 
@@ -130,7 +139,7 @@ def test_revoicing_moves_pitch_formants_and_pace_but_not_the_words():
     pyworld = pytest.importorskip("pyworld")
     from engines.speech.revoice import Revoice
 
-    man = voices.flite().say(SENTENCE, "rms")
+    man = flite.synthesiser().say(SENTENCE, "rms")
     woman = Revoice(man).say(f0_scale=1.7, formant_scale=1.2, stretch=1.1)
 
     def pitch(speech):

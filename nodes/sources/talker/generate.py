@@ -23,7 +23,7 @@ import typer
 from numpy.typing import NDArray
 from rich.progress import track
 
-from engines.speech import voices
+from engines.speech import espeak, flite
 from engines.speech.corpus import synthesiser_versions
 from engines.speech.sentences import grid_sentence
 from engines.speech.speakers import espeak_variants
@@ -77,7 +77,8 @@ def write_clip(
 
 def make_talker(folder: Path, seed: int = _TALKER_SEED) -> None:
     """Writes talker.mp4 and talker.json to `folder`."""
-    said = [trim(voices.flite().say(text.split(), _TALKER_VOICE, stretch=0.92), 0.02) for text in _SENTENCES]
+    speaker = flite.synthesiser()
+    said = [trim(speaker.say(text.split(), _TALKER_VOICE, stretch=0.92), 0.02) for text in _SENTENCES]
     pieces, at = [], 0.4
     for speech in said:
         pieces.append((at, speech))
@@ -132,10 +133,10 @@ def make_grid_clip(folder: Path, words: list[str], seed: int) -> None:
 
 def _random_voice(words: list[str], rng: np.random.Generator) -> Speech:
     if rng.random() < 0.5:
-        voice = str(rng.choice(voices.FLITE_VOICES))
-        return voices.flite().say(words, voice, stretch=float(rng.uniform(0.75, 1.1)))
+        voice = str(rng.choice(flite.VOICES))
+        return flite.synthesiser().say(words, voice, stretch=float(rng.uniform(0.75, 1.1)))
     variant = rng.choice(espeak_variants())
-    return voices.espeak().say(words, f"gmw/en+{variant}", rate=int(rng.integers(140, 230)))
+    return espeak.synthesiser().say(words, f"gmw/en+{variant}", rate=int(rng.integers(140, 230)))
 
 
 def make_many(folder: Path, count: int, seed: int) -> None:
