@@ -188,6 +188,15 @@ def test_a_short_gap_costs_the_chunks_it_touches_and_resets_nothing():
     assert chunks[4].samples[0] == round(chunks[4].t_start_ns * 16_000 / SECOND)
 
 
+def test_a_gap_that_costs_two_chunks_resets_the_sound():
+    blocks = sound(2)
+    blocks[50:70] = [gap("audio", 0.50, 0.70, seq=60)]
+    chunks = replay(by_time(blocks, faces(2)))
+    check_timeline(chunks)
+    assert [chunk.samples is None for chunk in chunks[:7]] == [False] * 3 + [True] * 2 + [False] * 2
+    assert [chunk.audio_reset for chunk in chunks if chunk.audio_reset] == ["no sound for 320 ms"]
+
+
 def test_a_long_gap_resets_the_sound_and_loses_nothing_of_the_picture():
     blocks = [*sound(1), *[gap("audio", 1 + i / 25, 1 + (i + 1) / 25, seq=100 + i) for i in range(25)]]
     blocks += sound(4, from_s=2, seq=125)
@@ -415,6 +424,12 @@ def test_live_chunks_leave_as_soon_as_both_are_known():
     check_timeline([chunk for _, chunk in released])
     assert len(released) == 25
     assert max(at - chunk.t_end_ns for at, chunk in released) <= 45 * MS
+
+
+def test_the_first_chunk_waits_for_its_pictures_too():
+    live = Live(wait_ms=80)
+    released = live.run(arriving(sound(1)) + arriving(faces(1), 70), until_s=1.2)
+    assert all(None not in chunk.faces for _, chunk in released)
 
 
 def test_the_sound_waits_for_a_dead_camera_once():
