@@ -6,6 +6,7 @@ in WORK, goes on from there when started again, and leaves ``landmarks.onnx``, i
 """
 
 import pickle
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from engines.face.faces import CONFIDENT, Faces, fer2013, grid, join
 from engines.face.measure import Figure, landmark_figures, presence_figures, teacher_figure
 from engines.face.model import CROP, LandmarkNet
 from nodes.perception.crop import face_framing
+from nodes.runtime.errors import UserError
 
 SEED = 20
 STEPS = 10_000
@@ -170,4 +172,7 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    try:
+        typer.run(main)
+    except UserError as error:
+        sys.exit(f"error: {error}")

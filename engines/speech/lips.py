@@ -12,6 +12,7 @@ index.
 import json
 import multiprocessing
 import os
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,8 @@ def _start_worker() -> None:
 
 def main(clips: Path, out: Path, workers: int = 2) -> None:
     """Cut the mouths out of every clip in CLIPS into OUT."""
+    if not any(clips.glob("*.mp4")):
+        raise UserError(f"{clips}: no clips (*.mp4) there; give the folder that holds them")
     out.mkdir(parents=True, exist_ok=True)
     index = out / "index.jsonl"
     done = {json.loads(line)["name"] for line in index.read_text().splitlines()} if index.exists() else set()
@@ -120,4 +123,7 @@ def main(clips: Path, out: Path, workers: int = 2) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    try:
+        typer.run(main)
+    except UserError as error:
+        sys.exit(f"error: {error}")
