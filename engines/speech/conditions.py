@@ -1,0 +1,85 @@
+"""Where a recording is made: noises, rooms, microphones and levels, applied to training batches."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import scipy.signal
+import soundfile
+import torch
+from torch import Tensor
+
+from engines.speech import augment
+from engines.speech.dataset import Corpus, Lips
+from engines.speech.features import SAMPLE_RATE
+
+
+@dataclass
+class Bench:
+    """Everything the stages share."""
+
+    device: torch.device
+    corpus: Corpus
+    lips: Lips | None
+    noise: Tensor
+    rooms: Tensor
+    mel: augment.LogMelTorch
+    generator: torch.Generator
+
+    def need_lips(self) -> Lips:
+        if self.lips is None:
+            raise ValueError("this stage needs lips: give --lips")
+        return self.lips
+
+    def degrade(self, sound: Tensor, speaking: Tensor, clean: float) -> Tensor:
+        """Room, microphone, noise from -10 to 20 dB for all but a share ``clean``, gain."""
+        g, (b, n) = self.generator, sound.shape
+        sound = augment.reverberate_and_colour(sound, self.rooms, g)
+        which = torch.rand(b, 1, generator=g, device=self.device)
+        noise = torch.where(
+            which < 0.45,
+            augment.stretches(self.noise, b, n, g),
+            torch.where(
+                which < 0.75, augment.babble(self.corpus.sound, b, n, g), augment.coloured_noise(b, n, g)
+            ),
+        )
+        snr = augment.uniform((b, 1), -10, 20, g)
+        snr = torch.where(augment.chance(b, clean, g), augment.uniform((b, 1), 25, 60, g), snr)
+        return augment.level_and_clip(augment.mix(sound, noise, snr, speaking), g)
+
+    def features(self, sound: Tensor, warp: bool) -> Tensor:
+        if not warp:
+            return self.mel(sound)
+        pick = torch.randint(
+            0, len(augment.WARPS) + 1, (len(sound),), generator=self.generator, device=self.device
+        )
+        return augment.mask_features(self.mel(sound, pick), self.generator)
+
+
+def load_noise(folder: Path, device: torch.device) -> Tensor:
+    """Every recording of the folder, levelled, one after another: float32 [n]."""
+    pieces = []
+    for path in sorted(folder.glob("*.wav")):
+        sound, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        mono = sound.mean(1)
+        if rate != SAMPLE_RATE:
+            mono = scipy.signal.resample_poly(mono, SAMPLE_RATE, rate)
+        pieces.append(
+            torch.from_numpy(np.ascontiguousarray(mono / (np.sqrt(np.mean(mono**2)) + 1e-5), np.float32))
+        )
+    if not pieces:
+        raise FileNotFoundError(f"{folder}: no *.wav noises")
+    return torch.cat(pieces).to(device)
+
+
+def load_rooms(folder: Path, generator: torch.Generator) -> Tensor:
+    """Measured impulse responses, their direct path at sample 0, and sixty synthetic ones: float32 [R, n]."""
+    rooms = augment.synthetic_rooms(60, generator)
+    measured = []
+    for path in sorted(folder.glob("*.wav")):
+        sound, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        mono = scipy.signal.resample_poly(sound.mean(1), SAMPLE_RATE, rate)
+        mono = mono[int(np.abs(mono).argmax()) :][: rooms.shape[1]] / np.abs(mono).max()
+        measured.append(np.pad(mono, (0, rooms.shape[1] - len(mono))))
+    extra = torch.from_numpy(np.array(measured, np.float32)).to(rooms.device)
+    return torch.cat([rooms, extra.repeat(5, 1)]) if measured else rooms

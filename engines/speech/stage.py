@@ -1,0 +1,125 @@
+"""One stage of training: a network, its loss, checkpoints, and the averaged weights that come out."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+
+from engines.speech.validate import Report
+
+N = TypeVar("N", bound=nn.Module)
+
+
+@dataclass
+class Recipe:
+    """What a stage is run with; stored in every checkpoint and in the model card."""
+
+    steps: int
+    batch: int
+    frames: int
+    peak_rate: float
+    seed: int = 1
+    warm_up: int = 400
+    decay: float = 0.02
+    average: float = 0.999
+
+
+def run_stage(
+    name: str,
+    trained: N,
+    recipe: Recipe,
+    work: Path,
+    device: torch.device,
+    step_loss: Callable[[float], tuple[Tensor, dict[str, Tensor]]],
+    check: Callable[[N], Report],
+    seconds: float,
+) -> N:
+    """AdamW, warm-up then cosine, averaged weights; a checkpoint each minute; returns the averaged network.
+
+    step_loss: progress 0..1 -> (loss, figures to show).  seconds: stop (to be resumed) after so long.
+    """
+    parameters = [p for p in trained.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(
+        parameters, lr=recipe.peak_rate, weight_decay=recipe.decay, betas=(0.9, 0.98)
+    )
+    averaged = torch.optim.swa_utils.AveragedModel(
+        trained, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average), use_buffers=True
+    )
+    checkpoint, first = work / f"{name}.pt", 0
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, map_location=device, weights_only=True)
+        trained.load_state_dict(saved["model"])
+        averaged.load_state_dict(saved["averaged"])
+        optimiser.load_state_dict(saved["optimiser"])
+        first = saved["step"]
+
+    def rate(step: int) -> float:
+        if step < recipe.warm_up:
+            return (step + 1) / recipe.warm_up
+        return 0.01 + 0.99 * 0.5 * (
+            1 + math.cos(math.pi * (step - recipe.warm_up) / max(1, recipe.steps - recipe.warm_up))
+        )
+
+    def save(step: int) -> None:
+        partial = checkpoint.with_suffix(".part")
+        torch.save(
+            {
+                "model": trained.state_dict(),
+                "averaged": averaged.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "step": step,
+            },
+            partial,
+        )
+        partial.replace(checkpoint)
+
+    began = saved_at = reported = time.monotonic()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[figures]}"),
+    )
+    with Progress(*columns) as progress:
+        task = progress.add_task(name, total=recipe.steps, completed=first, figures="")
+        for step in range(first, recipe.steps):
+            trained.train()
+            for group in optimiser.param_groups:
+                group["lr"] = recipe.peak_rate * rate(step)
+            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+                loss, figures = step_loss(step / recipe.steps)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimiser.step()
+            averaged.update_parameters(trained)
+            now = time.monotonic()
+            if step % 10 == 0:  # reading a figure waits for the device
+                progress.update(task, figures=" ".join(f"{k} {v.item():.3f}" for k, v in figures.items()))
+            progress.update(task, advance=1)
+            if step % max(1, recipe.steps // 20) == 0 or now - reported > 60:
+                text = " ".join(f"{k} {v.item():.3f}" for k, v in figures.items())
+                progress.console.print(f"{name} step {step} after {now - began:.0f} s: {text}")
+                reported = now
+            if now - saved_at > 60:
+                save(step + 1)
+                saved_at = now
+            if now - began > seconds:
+                save(step + 1)
+                progress.console.print(
+                    f"{name}: stopped at step {step + 1} after {now - began:.0f} s; run again to go on"
+                )
+                raise typer.Exit(3)
+    if first < recipe.steps:
+        save(recipe.steps)
+    network: N = averaged.module.eval()  # type: ignore[assignment]
+    print(check(network))
+    return network

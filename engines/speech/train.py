@@ -1,0 +1,216 @@
+"""Train the recogniser: ``python -m engines.speech.train --corpus DIR --lips DIR --work DIR``.
+
+Three stages, each resumed where it stopped: sound alone, lips alone, then both with the first two frozen,
+so that
+without a camera the transcript is the audio network's to the bit.  Then export
+(``engines/speech/export.py``).
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from torch import Tensor, nn
+
+from engines.speech import augment, augment_lips
+from engines.speech.batches import PairBatches, SoundBatches
+from engines.speech.conditions import Bench, load_noise, load_rooms
+from engines.speech.dataset import Corpus, load_corpus, load_lips
+from engines.speech.export import export_all
+from engines.speech.losses import agreement_loss, speaking_samples, speech_loss
+from engines.speech.model import Audio, Fusion, Size, Video
+from engines.speech.stage import N, Recipe, run_stage
+from engines.speech.validate import Report, validate_audio, validate_fusion, validate_video
+from engines.speech.vocabulary import TOKENS
+
+SHARES = {
+    "grid": 0.12, "revoiced": 0.22, "flite": 0.24, "espeak": 0.18, "festival": 0.08,
+    "fsdd": 0.05, "fsdd_strings": 0.05, "other_espeak": 0.03, "other_flite": 0.03,
+}  # fmt: skip
+PAIR_SHARES = {"grid": 0.85, "talker": 0.15}
+
+
+FULL = {
+    "audio": Recipe(steps=4500, batch=192, frames=112, peak_rate=1.5e-3),
+    "video": Recipe(steps=3500, batch=48, frames=80, peak_rate=1.2e-3),
+    "fusion": Recipe(steps=900, batch=48, frames=80, peak_rate=1e-3),
+}
+SMOKE = {
+    "audio": Recipe(steps=30, batch=4, frames=100, peak_rate=1e-3, warm_up=5, average=0.9),
+    "video": Recipe(steps=12, batch=2, frames=80, peak_rate=1e-3, warm_up=5, average=0.9),
+    "fusion": Recipe(steps=12, batch=2, frames=80, peak_rate=1e-3, warm_up=5, average=0.9),
+}
+
+
+def train_audio(bench: Bench, recipe: Recipe, work: Path, size: Size, seconds: float) -> Audio:
+    network = Audio(size).to(bench.device)
+    batches = SoundBatches(bench.corpus, SHARES, recipe.batch, recipe.frames, recipe.seed)
+
+    def step(progress: float) -> tuple[Tensor, dict[str, Tensor]]:
+        sound, speaking, labels = batches.next()
+        with torch.autocast(bench.device.type, enabled=False):
+            clean = 0.6 if progress < 0.1 else 0.25
+            features = bench.features(bench.degrade(sound, speaking, clean), warp=True)
+        outputs, _ = network(features, network.initial(len(features), bench.device))
+        return speech_loss(outputs, labels, 1.0 - 0.7 * min(1.0, 2 * progress))
+
+    def check(net: nn.Module) -> Report:
+        return validate_audio(net, bench.corpus, bench.noise, bench.mel)
+
+    return run_stage("audio", network, recipe, work, bench.device, step, check, seconds)
+
+
+def train_video(bench: Bench, recipe: Recipe, work: Path, size: Size, seconds: float) -> Video:
+    lips = bench.need_lips()
+    network = Video(size).to(bench.device)
+    batches = PairBatches(bench.corpus, lips, PAIR_SHARES, recipe.batch, recipe.frames, recipe.seed)
+
+    def step(progress: float) -> tuple[Tensor, dict[str, Tensor]]:
+        _, pictures, there, labels = batches.next()
+        with torch.autocast(bench.device.type, enabled=False):
+            mouths = augment_lips.distort(pictures, bench.generator)
+            b, t = there.shape
+            present = there * augment_lips.drop_pictures(b, t, bench.generator, clean=0.7)
+        outputs, _ = network(mouths, present, network.initial(len(mouths), bench.device))
+        return speech_loss(outputs, labels, 1.0 - 0.6 * min(1.0, 2 * progress))
+
+    def check(net: nn.Module) -> Report:
+        return validate_video(net, bench.corpus, lips)
+
+    return run_stage("video", network, recipe, work, bench.device, step, check, seconds)
+
+
+def train_fusion(
+    bench: Bench, recipe: Recipe, work: Path, size: Size, seconds: float, audio: Audio, video: Video
+) -> Fusion:
+    """Both, with both branches frozen and each missing, late, or somebody else's for a share of the batch.
+
+    The agreement heads learn here too, from the pairs that do belong together.
+    """
+    lips = bench.need_lips()
+    audio.eval().requires_grad_(False)
+    video.eval().requires_grad_(False)
+    # On clips it was trained on the lip reader is surer than it is on new ones: its dropout stays on to say
+    # so.
+    for module in video.modules():
+        if isinstance(module, nn.Dropout):
+            module.train()
+    network = Fusion(size).to(bench.device)
+    network.audio_words.load_state_dict(audio.heads.words.state_dict())
+    network.video_words.load_state_dict(video.heads.words.state_dict())
+    network.audio_words.requires_grad_(False)
+    network.video_words.requires_grad_(False)
+    audio.agreement.requires_grad_(True)
+    video.agreement.requires_grad_(True)
+    trained = nn.ModuleDict({"fusion": network, "audio": audio.agreement, "video": video.agreement})
+    batches = PairBatches(bench.corpus, lips, PAIR_SHARES, recipe.batch, recipe.frames, recipe.seed)
+
+    def step(progress: float) -> tuple[Tensor, dict[str, Tensor]]:
+        g = bench.generator
+        sound, pictures, there, labels = batches.next()
+        b, t = there.shape
+        with torch.no_grad(), torch.autocast(bench.device.type, enabled=False):
+            mouths = augment_lips.distort(pictures, g)
+            present = there * augment_lips.drop_pictures(b, t, g, clean=0.6)
+            features = bench.features(bench.degrade(sound, speaking_samples(labels), 0.2), warp=False)
+            late = torch.randint(-5, 6, (b,), generator=g, device=bench.device)
+            late = torch.where(augment.chance(b, 0.2, g)[:, 0], late, torch.zeros_like(late))
+            row = torch.arange(b, device=bench.device)
+            other = torch.where(augment.chance(b, 0.1, g)[:, 0], row.roll(1), row)
+            source = (torch.arange(t, device=bench.device)[None] - late[:, None]).clamp(0, t - 1)
+            mouths, present = mouths[other[:, None], source], present[other[:, None], source]
+            paired = (late == 0) & (other == row)
+            deaf = augment.chance(b, 0.15, g)[:, 0] & paired
+            hearing = torch.where(
+                deaf[:, None], augment_lips.drop_pictures(b, t, g, clean=0.0), torch.ones_like(there)
+            )
+            quality = present * augment.uniform((b, 1), 0.5, 1.0, g)
+        heard, _ = audio(features, audio.initial(b, bench.device))
+        seen, _ = video(mouths, present, video.initial(b, bench.device))
+        outputs, _ = network(
+            heard["encoding"].detach(),
+            seen["encoding"].detach(),
+            hearing,
+            quality,
+            network.initial(b, bench.device),
+        )
+        loss, figures = speech_loss(outputs, labels, 0.3)
+        agreement = agreement_loss(heard["agreement"], seen["agreement"], present * paired[:, None])
+        return loss + 0.3 * agreement, {**figures, "agree": agreement.detach()}
+
+    def check(net: nn.Module) -> Report:
+        return validate_fusion(audio, video.eval(), net["fusion"], bench.corpus, lips, bench.noise, bench.mel)  # type: ignore[index]
+
+    trained = run_stage("fusion", trained, recipe, work, bench.device, step, check, seconds)
+    audio.agreement.load_state_dict(trained["audio"].state_dict())
+    video.agreement.load_state_dict(trained["video"].state_dict())
+    return trained["fusion"]  # type: ignore[return-value]
+
+
+def main(
+    corpus: Annotated[Path, typer.Option(help="shards made by `python -m engines.speech.corpus`")],
+    lips: Annotated[
+        list[Path], typer.Option(help="mouth crops made by `python -m engines.speech.lips`; may repeat")
+    ],
+    work: Annotated[Path, typer.Option(help="checkpoints; outside the repository")],
+    data: Annotated[Path, typer.Option(help="folder with noise/ and rir/")] = Path("../shared/data"),
+    out: Annotated[
+        Path | None, typer.Option(help="export the engines there; else only WORK/NAME.weights.pt")
+    ] = None,
+    stages: Annotated[str, typer.Option(help="which to run, in this order")] = "audio,video,fusion",
+    hold_out: Annotated[list[str], typer.Option(help="voices kept from training")] = ["fsdd/jackson"],  # noqa: B006
+    seconds: Annotated[float, typer.Option(help="stop each stage after so long, to be resumed")] = 1e9,
+    steps: Annotated[str, typer.Option(help="other lengths, as audio=9000,video=6000")] = "",
+    seed: int = 1,
+    smoke: Annotated[bool, typer.Option(help="the whole recipe in miniature")] = False,
+) -> None:
+    """Train, resume or finish the networks of the recogniser and export them as engines."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(seed)
+    work.mkdir(parents=True, exist_ok=True)
+    sounds = load_corpus(corpus, device)
+    sounds = Corpus(
+        sounds.sound, tuple(replace(u, split="test") if u.voice in hold_out else u for u in sounds.utterances)
+    )
+    wanted = set(stages.split(","))
+    generator = torch.Generator(device).manual_seed(seed)
+    bench = Bench(
+        device=device,
+        corpus=sounds,
+        lips=load_lips(lips, device) if wanted & {"video", "fusion"} else None,
+        noise=load_noise(data / "noise", device),
+        rooms=load_rooms(data / "rir", generator),
+        mel=augment.LogMelTorch().to(device),
+        generator=generator,
+    )
+    recipes = {name: replace(recipe, seed=seed) for name, recipe in (SMOKE if smoke else FULL).items()}
+    for name, count in (pair.split("=") for pair in steps.split(",") if pair):
+        recipes[name] = replace(recipes[name], steps=int(count))
+    size = Size(tokens=len(TOKENS))
+
+    def trained(name: str, network: N) -> N:
+        network.load_state_dict(
+            torch.load(work / f"{name}.weights.pt", map_location=device, weights_only=True)
+        )
+        return network.to(device)
+
+    def keep(name: str, network: nn.Module) -> None:
+        torch.save(network.state_dict(), work / f"{name}.weights.pt")
+
+    if "audio" in wanted:
+        keep("audio", train_audio(bench, recipes["audio"], work, size, seconds))
+    if "video" in wanted:
+        keep("video", train_video(bench, recipes["video"], work, size, seconds))
+    if "fusion" in wanted:
+        audio, video = trained("audio", Audio(size)), trained("video", Video(size))
+        keep("fusion", train_fusion(bench, recipes["fusion"], work, size, seconds, audio, video))
+        keep("audio", audio)  # their agreement heads were trained here
+        keep("video", video)
+    if out is not None:
+        export_all(work, out)
+
+
+if __name__ == "__main__":
+    typer.run(main)
