@@ -56,9 +56,6 @@ def _graph(
 
     graph = parse(pipeline)
     if source:
-        from nodes.sources.container import probe
-
-        probe(str(source))
         options = {"path": str(source.resolve()), "speed": speed, "loop": loop}
         graph = rewire.replace_sources(graph, "sources/media", options)
     if camera is not None:
@@ -74,38 +71,29 @@ def _graph(
     return check(graph)
 
 
-def _publisher(graph: Graph) -> tuple[str, str] | None:
-    """Address and keys of what publishes, having tried that the address is free; None where nothing does."""
-    from nodes.outputs.broadcast import Broadcast
-
-    for spec in graph.nodes.values():
-        if spec.kind == "outputs/publish":
-            address, keys = spec.options.get("address", ADDRESS), spec.options.get("keys", "")
-            Broadcast(address, Path(keys) if keys else None).close()
-            return address, keys
-    return None
-
-
 def _run(graph: Graph, live: bool, seconds: float | None) -> list[str]:
     """Runs the graph, showing what it publishes; returns the words of each finished stretch of speech."""
     from nodes.outputs.follow import Follow
     from nodes.outputs.screen import Screen
+    from nodes.runtime.rehearse import rehearse
     from nodes.runtime.run import run as run_graph
 
-    published = _publisher(graph)
-    groups: dict[str, list[str]] = {spec.group: [] for spec in graph.nodes.values()}
+    rehearse(graph)
+    groups: dict[str, list[str]] = {}
     for spec in graph.nodes.values():
-        groups[spec.group].append(spec.id)
-    told = ", ".join(f"{name} ({' '.join(ids)})" for name, ids in groups.items())
-    typer.echo(f"starting {len(groups)} groups: {told} ...", err=True)
+        groups.setdefault(spec.group, []).append(spec.id)
+    named = ", ".join(f"{name} ({' '.join(ids)})" for name, ids in groups.items())
+    typer.echo(f"starting {_count(len(groups), 'group')}: {named} ...", err=True)
+    publisher = next((spec for spec in graph.nodes.values() if spec.kind == "outputs/publish"), None)
+    address = publisher.options.get("address", ADDRESS) if publisher else ""
     with Screen() as screen:
-        follow = Follow(*published, screen) if published else None
+        follow = Follow(address, publisher.options.get("keys", ""), screen) if publisher else None
 
         def ready() -> None:
-            if follow and published:
+            if follow:
                 follow.start()
                 follow.connected.wait(CONNECT_S)
-                typer.echo(f"running; publishing at {published[0]}; Ctrl-C stops", err=True)
+            typer.echo(f"running{address and f', publishing at {address}'}; Ctrl-C stops", err=True)
 
         try:
             run_graph(graph, live, seconds, ready)
@@ -113,6 +101,10 @@ def _run(graph: Graph, live: bool, seconds: float | None) -> list[str]:
             if follow:
                 follow.stop()
     return follow.heard if follow else []
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 Pipeline = Annotated[Path, typer.Option(help="The wiring.", metavar="FILE")]
@@ -152,12 +144,11 @@ def run(
 @app.command()
 def demo(address: Address = None) -> None:
     """Play the talker, a rendered face that says a known sentence, and compare what was heard."""
-    truth = json.loads(TALKER.with_suffix(".json").read_text(encoding="utf-8"))
+    said = json.loads(TALKER.with_suffix(".json").read_text(encoding="utf-8"))["sentences"]
     graph = _graph(PIPELINE, TALKER, 1.0, False, None, None, False, False, address)
-    heard = " ".join(_run(graph, live=True, seconds=None))
-    said = truth["text"]
-    typer.echo(f"said:  {said}\nheard: {heard}")
-    if heard.split() != said.split():
+    heard = _run(graph, live=True, seconds=None)
+    typer.echo(f"said:  {' '.join(said)}\nheard: {' '.join(heard)}")
+    if heard != said:
         raise typer.Exit(1)
     typer.echo(
         "Next: `python launch.py` with your camera and microphone, `python launch.py doctor` if they fail."

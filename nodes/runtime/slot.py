@@ -3,6 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from nodes.runtime.check import find_class
@@ -54,15 +55,19 @@ class Slot:
         self._context = self._make_context(self._openings)
         self._openings += 1
         try:
-            self._node = self.kind(**self.spec.options)
-            self._node.open(self._context)
+            node = self.kind(**self.spec.options)
+            try:
+                node.open(self._context)
+            except BaseException:
+                with suppress(Exception):  # what went wrong first is what counts
+                    node.close()
+                raise
         except UserError as error:
-            self._close()
-            raise UserError(f"{self.spec.id}: {error}") from None
+            raise UserError(f"{self.spec.id}: {str(error).removeprefix(f'{self.spec.id}: ')}") from None
         except Exception as error:
             log.debug("opening %s", self.spec.id, exc_info=True)
-            self._close()
             raise UserError(f"{self.spec.id}: cannot be opened: {_line(error)}") from None
+        self._node = node
         self.state = "ok"
 
     def step(self, now_ns: int) -> list[Message]:

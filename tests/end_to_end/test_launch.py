@@ -1,0 +1,223 @@
+"""``python launch.py`` as a user starts it, in a process of its own."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import zmq
+
+from benchmarks.measured.launched import free_address, subscribed
+
+ROOT = Path(__file__).resolve().parents[2]
+TALKER = ROOT / "nodes" / "sources" / "talker" / "talker.mp4"
+GRID = ROOT.parent / "shared" / "data" / "grid_s1"
+SENTENCES = json.loads(TALKER.with_suffix(".json").read_text())["sentences"]
+
+
+def launch(*arguments, timeout=120, **options):
+    """What it printed and its exit status, once it has ended by itself."""
+    return subprocess.run(
+        [sys.executable, "launch.py", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        **options,
+    )
+
+
+class Launched:
+    """A run that goes on, with a subscriber to what it publishes."""
+
+    def __init__(self, *arguments):
+        self.address = free_address()
+        self.process = subprocess.Popen(
+            [sys.executable, "launch.py", "run", "--address", self.address, *map(str, arguments)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def __enter__(self):
+        self._subscribed = subscribed(self.address)
+        self.subscriber = self._subscribed.__enter__()
+        return self
+
+    def __exit__(self, *exception):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(20)
+        finally:
+            if self.process.poll() is None:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self._subscribed.__exit__(None, None, None)
+
+    def next(self, topic, seconds=60, **fields):
+        """The next body published under ``topic`` in which ``fields`` are so."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            assert self.process.poll() is None, self.process.stdout.read()
+            if self.subscriber.poll(100):
+                name, body = self.subscriber.recv_multipart()
+                body = json.loads(body)
+                if name.decode() == topic and all(body[key] == value for key, value in fields.items()):
+                    return body
+        raise AssertionError(f"no {topic} with {fields} in {seconds} s")
+
+
+def left_behind(pid):
+    """Processes and folders of the run that process ``pid`` was."""
+    folders = [str(path) for path in Path("/tmp").glob(f"hearsee-{pid}-*")]
+    processes = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"hearsee-{pid}-".encode() in (entry / "cmdline").read_bytes():
+                processes.append((entry / "cmdline").read_bytes().replace(b"\0", b" "))
+        except OSError:
+            continue
+    return folders + processes
+
+
+def test_the_talker_is_understood_and_the_run_ends_by_itself():
+    done = launch("demo", "--address", free_address())
+    said = " ".join(SENTENCES)
+    assert f"said:  {said}" in done.stdout
+    assert f"heard: {said}" in done.stdout
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_recorded_speaker_as_fast_as_it_goes():
+    clip = next(iter(sorted(GRID.glob("*.mp4"))), None)
+    if clip is None:
+        pytest.skip("no ../shared/data/grid_s1")
+    done = launch("--source", clip, "--speed", "0", "--address", free_address())
+    assert done.returncode == 0, done.stderr
+    assert "starting 3 groups: capture (media), perceive (face transcribe), publish (publish)" in done.stderr
+    assert re.search(r"^\d\d:\d\d:\d\d  \w+ +[a-z ]+$", done.stdout, re.MULTILINE)
+
+
+def test_ctrl_c_stops_all_within_two_seconds_and_leaves_nothing():
+    shared_memory = set(os.listdir("/dev/shm"))
+    with Launched("--source", TALKER, "--loop") as run:
+        run.next("voice")
+        begun = time.monotonic()
+        os.killpg(run.process.pid, signal.SIGINT)  # as a terminal does: to all of them
+        run.process.wait(20)
+        assert time.monotonic() - begun < 2.0
+        assert run.process.returncode == 0
+        assert "Traceback" not in run.process.stdout.read()
+        time.sleep(0.5)
+        assert left_behind(run.process.pid) == []
+    ours = [name for name in set(os.listdir("/dev/shm")) - shared_memory if "ray" in name or "plasma" in name]
+    assert ours == []
+
+
+def test_ctrl_c_while_it_starts():
+    with Launched("--source", TALKER) as run:
+        time.sleep(3)
+        os.killpg(run.process.pid, signal.SIGINT)
+        run.process.wait(20)
+        assert "Traceback" not in run.process.stdout.read()
+        time.sleep(3)
+        assert left_behind(run.process.pid) == []
+
+
+def test_it_stops_after_the_seconds_it_was_given():
+    with Launched("--source", TALKER, "--loop", "--seconds", "2") as run:
+        run.next("voice")
+        run.process.wait(30)
+        assert run.process.returncode == 0
+
+
+def test_without_camera_and_microphone_status_says_so_every_second():
+    with Launched("--no-camera", "--no-microphone") as run:
+        first = run.next("status")
+        times = [run.next("status")["t_emit_ns"] for _ in range(4)]
+        assert first["mode"] == "none"
+        assert all(0.5e9 < later - earlier < 1.5e9 for earlier, later in pairwise(times))
+
+
+def refused(*arguments):
+    """The only line with which these arguments are refused, at once and without starting Ray."""
+    begun = time.monotonic()
+    done = launch(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert "starting" not in lines[0]
+    assert time.monotonic() - begun < 20
+    return lines[0]
+
+
+def test_a_file_that_is_not_there():
+    assert "no/such.mp4" in refused("--source", "no/such.mp4")
+
+
+def test_a_file_with_nothing_in_it(tmp_path):
+    (tmp_path / "empty.mp4").touch()
+    assert "empty.mp4" in refused("--source", tmp_path / "empty.mp4")
+
+
+def test_a_pipeline_with_a_mistake(tmp_path):
+    text = (ROOT / "pipeline.yaml").read_text().replace("{device: 0}", "{devcie: 0}")
+    (tmp_path / "mine.yaml").write_text(text)
+    assert (
+        refused("--pipeline", tmp_path / "mine.yaml")
+        == "error: mine.yaml:9: nodes.camera.with: unknown key 'devcie'; did you mean 'device'?"
+    )
+
+
+def test_a_pipeline_that_is_not_yaml(tmp_path):
+    (tmp_path / "mine.yaml").write_text("nodes: [\n")
+    assert re.match(r"error: mine.yaml:\d+: not YAML: ", refused("--pipeline", tmp_path / "mine.yaml"))
+
+
+def test_a_port_in_use():
+    context = zmq.Context()
+    taken = context.socket(zmq.PUB)
+    port = taken.bind_to_random_port("tcp://127.0.0.1")
+    said = refused("--source", TALKER, "--address", f"tcp://127.0.0.1:{port}")
+    context.destroy(linger=0)
+    assert f"127.0.0.1:{port} is in use" in said
+
+
+def test_a_model_that_is_missing(tmp_path):
+    text = (ROOT / "pipeline.yaml").read_text()
+    text = text.replace(
+        "face/face]\n\n  publish", f"face/face]\n    with: {{weights: {tmp_path}}}\n\n  publish"
+    )
+    (tmp_path / "mine.yaml").write_text(text)
+    said = refused("--source", TALKER, "--pipeline", tmp_path / "mine.yaml")
+    assert str(tmp_path / "audio.onnx") in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--speed", "2"), "--speed and --loop are for a file; add --source FILE"),
+        (("--source", "x.mp4", "--camera", "1"), "--source takes the place of camera and microphone"),
+        (("--source", TALKER, "--address", "localhost"), "not an address"),
+        (("--source", TALKER, "--address", "tcp://0.0.0.0:5556"), "needs keys"),
+    ],
+)
+def test_flags_that_make_no_sense(arguments, said):
+    assert said in refused(*arguments)
+
+
+def test_the_help_tells_every_command():
+    text = launch("--help").stdout
+    for command in ("run", "demo", "listen", "doctor"):
+        assert command in text
