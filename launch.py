@@ -3,8 +3,6 @@ rest."""
 
 import json
 import logging
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -71,7 +69,7 @@ def _graph(
     return check(graph)
 
 
-def _run(graph: Graph, live: bool, seconds: float | None) -> list[str]:
+def _run(graph: Graph, seconds: float | None) -> list[str]:
     """Runs the graph, showing what it publishes; returns the words of each finished stretch of speech."""
     from nodes.outputs.follow import Follow
     from nodes.outputs.screen import Screen
@@ -96,7 +94,7 @@ def _run(graph: Graph, live: bool, seconds: float | None) -> list[str]:
             typer.echo(f"running{address and f', publishing at {address}'}; Ctrl-C stops", err=True)
 
         try:
-            run_graph(graph, live, seconds, ready)
+            run_graph(graph, seconds, ready)
         finally:
             if follow:
                 follow.stop()
@@ -138,7 +136,7 @@ def run(
             "--source takes the place of camera and microphone; leave --camera and --microphone out"
         )
     graph = _graph(pipeline, source, speed, loop, camera, microphone, no_camera, no_microphone, address)
-    _run(graph, live=speed == 1.0, seconds=seconds)
+    _run(graph, seconds)
 
 
 @app.command()
@@ -146,7 +144,7 @@ def demo(address: Address = None) -> None:
     """Play the talker, a rendered face that says a known sentence, and compare what was heard."""
     said = json.loads(TALKER.with_suffix(".json").read_text(encoding="utf-8"))["sentences"]
     graph = _graph(PIPELINE, TALKER, 1.0, False, None, None, False, False, address)
-    heard = _run(graph, live=True, seconds=None)
+    heard = _run(graph, seconds=None)
     typer.echo(f"said:  {' '.join(said)}\nheard: {' '.join(heard)}")
     if heard != said:
         raise typer.Exit(1)
@@ -176,10 +174,17 @@ def doctor() -> None:
     raise typer.Exit(examine())
 
 
-def main(command: Callable[[], None] = app) -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+class _ToStderr(logging.Handler):
+    """One line a record, to whatever is stderr then: while the screen is live, it is what prints above it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        typer.echo(record.getMessage(), err=True)
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.WARNING, handlers=[_ToStderr()])
     try:
-        command()
+        app()
     except UserError as error:
         typer.echo(f"error: {error}", err=True)
         raise SystemExit(2) from None

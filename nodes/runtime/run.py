@@ -14,11 +14,11 @@ from nodes.runtime.supervisor import Supervisor
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def run(graph: Graph, live: bool, seconds: float | None, ready: Callable[[], None]) -> None:
+def run(graph: Graph, seconds: float | None, ready: Callable[[], None]) -> None:
     """Returns when a file has been read to its end, after ``seconds``, or at Ctrl-C or SIGTERM.
 
-    live: False lets files go as fast as they can, and nothing is dropped.  ready: called when all is open,
-    just before the sources begin.  Raises UserError where it cannot start.  Call it from the main thread.
+    ready: called when all is open, just before the sources begin.  Raises UserError where it cannot start.
+    Call it from the main thread.
     """
     takes_health = {id for id, spec in graph.nodes.items() if HEALTH in find_class(spec.kind).inputs}
     before = {number: signal.getsignal(number) for number in SIGNALS}
@@ -33,7 +33,7 @@ def run(graph: Graph, live: bool, seconds: float | None, ready: Callable[[], Non
     try:
         _on_signals(_interrupt)
         with suppress(KeyboardInterrupt), run_folder() as folder:
-            planned = plan(graph, takes_health, str(folder), live)
+            planned = plan(graph, takes_health, str(folder), _is_live(graph))
             with private_ray(folder, len(planned.groups)):
                 _on_signals(stop.set)  # Ray has put its own in their place
                 Supervisor(planned).run(stop, begin)
@@ -42,6 +42,11 @@ def run(graph: Graph, live: bool, seconds: float | None, ready: Callable[[], Non
             timer.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _is_live(graph: Graph) -> bool:
+    """Whether all goes by the clock; a file at a speed of its own does not, and nothing of it is dropped."""
+    return all(spec.options.get("speed", 1.0) == 1.0 for spec in graph.nodes.values())
 
 
 def _on_signals(act: Callable[[], None]) -> None:

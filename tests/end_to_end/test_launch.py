@@ -8,15 +8,13 @@ import subprocess
 import sys
 import time
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 import zmq
 
-from benchmarks.measured.launched import free_address, subscribed
+from benchmarks.measured.launched import free_address
+from tests.end_to_end.running import ROOT, TALKER, Running, left_behind
 
-ROOT = Path(__file__).resolve().parents[2]
-TALKER = ROOT / "nodes" / "sources" / "talker" / "talker.mp4"
 GRID = ROOT.parent / "shared" / "data" / "grid_s1"
 SENTENCES = json.loads(TALKER.with_suffix(".json").read_text())["sentences"]
 
@@ -32,61 +30,6 @@ def launch(*arguments, timeout=120, **options):
         check=False,
         **options,
     )
-
-
-class Launched:
-    """A run that goes on, with a subscriber to what it publishes."""
-
-    def __init__(self, *arguments):
-        self.address = free_address()
-        self.process = subprocess.Popen(
-            [sys.executable, "launch.py", "run", "--address", self.address, *map(str, arguments)],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-
-    def __enter__(self):
-        self._subscribed = subscribed(self.address)
-        self.subscriber = self._subscribed.__enter__()
-        return self
-
-    def __exit__(self, *exception):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-        try:
-            self.process.wait(20)
-        finally:
-            if self.process.poll() is None:
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self._subscribed.__exit__(None, None, None)
-
-    def next(self, topic, seconds=60, **fields):
-        """The next body published under ``topic`` in which ``fields`` are so."""
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            assert self.process.poll() is None, self.process.stdout.read()
-            if self.subscriber.poll(100):
-                name, body = self.subscriber.recv_multipart()
-                body = json.loads(body)
-                if name.decode() == topic and all(body[key] == value for key, value in fields.items()):
-                    return body
-        raise AssertionError(f"no {topic} with {fields} in {seconds} s")
-
-
-def left_behind(pid):
-    """Processes and folders of the run that process ``pid`` was."""
-    folders = [str(path) for path in Path("/tmp").glob(f"hearsee-{pid}-*")]
-    processes = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"hearsee-{pid}-".encode() in (entry / "cmdline").read_bytes():
-                processes.append((entry / "cmdline").read_bytes().replace(b"\0", b" "))
-        except OSError:
-            continue
-    return folders + processes
 
 
 def test_the_talker_is_understood_and_the_run_ends_by_itself():
@@ -110,7 +53,7 @@ def test_a_recorded_speaker_as_fast_as_it_goes():
 
 def test_ctrl_c_stops_all_within_two_seconds_and_leaves_nothing():
     shared_memory = set(os.listdir("/dev/shm"))
-    with Launched("--source", TALKER, "--loop") as run:
+    with Running("--source", TALKER, "--loop") as run:
         run.next("voice")
         begun = time.monotonic()
         os.killpg(run.process.pid, signal.SIGINT)  # as a terminal does: to all of them
@@ -125,7 +68,7 @@ def test_ctrl_c_stops_all_within_two_seconds_and_leaves_nothing():
 
 
 def test_ctrl_c_while_it_starts():
-    with Launched("--source", TALKER) as run:
+    with Running("--source", TALKER) as run:
         time.sleep(3)
         os.killpg(run.process.pid, signal.SIGINT)
         run.process.wait(20)
@@ -135,14 +78,14 @@ def test_ctrl_c_while_it_starts():
 
 
 def test_it_stops_after_the_seconds_it_was_given():
-    with Launched("--source", TALKER, "--loop", "--seconds", "2") as run:
+    with Running("--source", TALKER, "--loop", "--seconds", "2") as run:
         run.next("voice")
         run.process.wait(30)
         assert run.process.returncode == 0
 
 
 def test_without_camera_and_microphone_status_says_so_every_second():
-    with Launched("--no-camera", "--no-microphone") as run:
+    with Running("--no-camera", "--no-microphone") as run:
         first = run.next("status")
         times = [run.next("status")["t_emit_ns"] for _ in range(4)]
         assert first["mode"] == "none"
