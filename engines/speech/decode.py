@@ -5,9 +5,10 @@
 grammar.  A decoder hears one segment of speech: its state grows with the words of the segment, which the
 caller bounds, and with nothing else.
 
-Times.  CTC says when it is sure of a word, not when the word was: a few frames of high probability, by a
-network that sees no future mostly near the word's end.  A word ends with the last frame of that spike,
-and starts up to ``REACH`` frames before its first one, never before the word before it has ended.
+Times.  The network sees no future and was taught by frame labels, so a word's frames come a little late: on
+GRID 120 ms after the word's start and 60 ms after its end (``START_LATE``, ``END_LATE``, in frames).  Set
+back by that, and not before the end of the word before, both are within 50 ms of the label for nine words
+in ten.
 
 Confidence.  The highest posterior of the word in its spike, after division of the log-probabilities by
 the model's ``temperature`` (Guo et al. 2017), a number in its metadata fitted on held-out speech; 1
@@ -25,7 +26,7 @@ from engines.speech.grammar import Grammar, State
 from nodes.runtime.messages import Word
 
 BLANK = 0
-REACH = 6
+START_LATE, END_LATE = 3.0, 1.5
 # The best sequence's words that ended so long ago are not questioned any more, so what was read stays.
 SETTLED_NS = 2_000_000_000
 # Tokens tried for each prefix and frame, and the log-probability below which none is.
@@ -215,12 +216,12 @@ def _longer(spike: Spike, frame: Frame) -> Spike:
 def _words(spikes: Sequence[Spike], tokens: Sequence[str]) -> list[Word]:
     words: list[Word] = []
     for spike in spikes:
-        start = spike.t_start_ns - REACH * spike.frame_ns
+        start = spike.t_start_ns - round(START_LATE * spike.frame_ns)
         words.append(
             Word(
                 text=tokens[spike.token],
                 t_start_ns=max(start, words[-1].t_end_ns) if words else start,
-                t_end_ns=spike.t_end_ns,
+                t_end_ns=spike.t_end_ns - round(END_LATE * spike.frame_ns),
                 confidence=round(spike.peak, 4),
                 heard_by=spike.heard_by,
             )

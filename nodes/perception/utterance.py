@@ -144,18 +144,5 @@ class Utterances:
         return news
 
     def _news(self, final: bool, end_ns: int) -> News:
-        words = [self._within(word) for word in self._words]
-        start = min([self._start_ns, *(word.t_start_ns for word in words)])
-        return News(self._segment, self._revision, final, words, start, end_ns)
-
-    def _within(self, word: Word) -> Word:
-        """A word's start is a guess; where it lies before the voice began, the voice knows better."""
-        if word.t_start_ns < self._start_ns < word.t_end_ns:
-            return Word(
-                text=word.text,
-                t_start_ns=self._start_ns,
-                t_end_ns=word.t_end_ns,
-                confidence=word.confidence,
-                heard_by=word.heard_by,
-            )
-        return word
+        start = min([self._start_ns, *(word.t_start_ns for word in self._words)])
+        return News(self._segment, self._revision, final, self._words, start, end_ns)

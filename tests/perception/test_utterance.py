@@ -65,10 +65,10 @@ def test_a_pause_shorter_than_the_hangover_stays_in_the_segment():
 
 
 def test_the_final_tells_when_the_speech_ended():
-    final = hear(utterances(), script("....-a--b---............"))[-1]
+    final = hear(utterances(), script("....----a--b---............"))[-1]
     assert final.final
     assert final.t_start_ns == 4 * FRAME_NS
-    assert final.t_end_ns == 12 * FRAME_NS
+    assert final.t_end_ns == 15 * FRAME_NS
 
 
 def test_a_flush_completes_what_is_open_and_carries_nothing_over():
