@@ -1,0 +1,48 @@
+"""What does a device's port send: its messages numbered, and ``Gap`` wherever it had nothing?"""
+
+from typing import Any, TypeVar
+
+from nodes.runtime.messages import FRAME_NS, Audio, Gap, Picture
+from nodes.runtime.node import Context
+
+Content = TypeVar("Content", Audio, Picture)
+
+# Whoever was away for longer than this is told so in one long Gap and not in many short ones.
+LONG_NS = 1_000_000_000
+
+
+class Outlet:
+    """One port of one source.
+
+    end_ns: up to here the port has told what it has; begins at the moment of opening.
+    epoch: that of the latest message; the first device of this process has ``context.epoch``.
+    """
+
+    def __init__(self, context: Context, port: str) -> None:
+        self._stream, self._port, self._seq = context.name, port, 0
+        self.epoch = context.epoch
+        self.end_ns = context.now_ns()
+
+    def send(
+        self, kind: type[Content], epoch: int, t_start_ns: int, t_end_ns: int, **content: Any
+    ) -> Content:
+        self.epoch, self.end_ns = epoch, t_end_ns
+        return kind(t_start_ns=t_start_ns, t_end_ns=t_end_ns, **self._stamp(), **content)
+
+    def gaps(self, until_ns: int, reason: str) -> list[Gap]:
+        """Whole gaps of 40 ms that end no later than ``until_ns``."""
+        made = []
+        if until_ns - self.end_ns > LONG_NS:
+            made.append(self.gap(until_ns - LONG_NS, reason))
+        while self.end_ns + FRAME_NS <= until_ns:
+            made.append(self.gap(self.end_ns + FRAME_NS, reason))
+        return made
+
+    def gap(self, until_ns: int, reason: str) -> Gap:
+        """One gap, from what was told last until ``until_ns``."""
+        start, self.end_ns = self.end_ns, until_ns
+        return Gap(t_start_ns=start, t_end_ns=until_ns, of=self._port, reason=reason, **self._stamp())
+
+    def _stamp(self) -> dict[str, Any]:
+        self._seq += 1
+        return {"stream": self._stream, "seq": self._seq - 1, "epoch": self.epoch}
