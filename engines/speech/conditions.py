@@ -1,6 +1,7 @@
 """Where a recording is made: noises, rooms, microphones and levels, applied to training batches."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from engines.speech import augment
-from engines.speech.dataset import Corpus, Lips
+from engines.speech.dataset import Corpus, Lips, load_corpus, load_lips
 from engines.speech.features import SAMPLE_RATE
 
 
@@ -83,3 +84,21 @@ def load_rooms(folder: Path, generator: torch.Generator) -> Tensor:
         measured.append(np.pad(mono, (0, rooms.shape[1] - len(mono))))
     extra = torch.from_numpy(np.array(measured, np.float32)).to(rooms.device)
     return torch.cat([rooms, extra.repeat(5, 1)]) if measured else rooms
+
+
+def open_bench(
+    corpus: Path, lips: Sequence[Path], data: Path, hold_out: Sequence[str], seed: int, device: torch.device
+) -> Bench:
+    """Everything read in.  Voices in ``hold_out`` become split "test"; no folders of lips, no lips."""
+    sounds = load_corpus(corpus, device)
+    kept = (replace(u, split="test") if u.voice in hold_out else u for u in sounds.utterances)
+    generator = torch.Generator(device).manual_seed(seed)
+    return Bench(
+        device=device,
+        corpus=Corpus(sounds.sound, tuple(kept)),
+        lips=load_lips(lips, device) if lips else None,
+        noise=load_noise(data / "noise", device),
+        rooms=load_rooms(data / "rir", generator),
+        mel=augment.LogMelTorch().to(device),
+        generator=generator,
+    )

@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,23 +11,10 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
+from engines.speech.recipe import Recipe
 from engines.speech.validate import Report
 
 N = TypeVar("N", bound=nn.Module)
-
-
-@dataclass
-class Recipe:
-    """What a stage is run with; stored in every checkpoint and in the model card."""
-
-    steps: int
-    batch: int
-    frames: int
-    peak_rate: float
-    seed: int = 1
-    warm_up: int = 400
-    decay: float = 0.02
-    average: float = 0.999
 
 
 def run_stage(

@@ -16,32 +16,15 @@ from torch import Tensor, nn
 
 from engines.speech import augment, augment_lips
 from engines.speech.batches import PairBatches, SoundBatches
-from engines.speech.conditions import Bench, load_noise, load_rooms
-from engines.speech.dataset import Corpus, load_corpus, load_lips
+from engines.speech.card import write_cards
+from engines.speech.conditions import Bench, open_bench
 from engines.speech.export import export_all
 from engines.speech.losses import agreement_loss, speaking_samples, speech_loss
 from engines.speech.model import Audio, Fusion, Size, Video
-from engines.speech.stage import N, Recipe, run_stage
+from engines.speech.recipe import FULL, HOLD_OUT, PAIR_SHARES, SHARES, SMOKE, Recipe
+from engines.speech.stage import N, run_stage
 from engines.speech.validate import Report, validate_audio, validate_fusion, validate_video
 from engines.speech.vocabulary import TOKENS
-
-SHARES = {
-    "grid": 0.12, "revoiced": 0.22, "flite": 0.24, "espeak": 0.18, "festival": 0.08,
-    "fsdd": 0.05, "fsdd_strings": 0.05, "other_espeak": 0.03, "other_flite": 0.03,
-}  # fmt: skip
-PAIR_SHARES = {"grid": 0.85, "talker": 0.15}
-
-
-FULL = {
-    "audio": Recipe(steps=4500, batch=192, frames=112, peak_rate=1.5e-3),
-    "video": Recipe(steps=3500, batch=48, frames=80, peak_rate=1.2e-3),
-    "fusion": Recipe(steps=900, batch=48, frames=80, peak_rate=1e-3),
-}
-SMOKE = {
-    "audio": Recipe(steps=30, batch=4, frames=100, peak_rate=1e-3, warm_up=5, average=0.9),
-    "video": Recipe(steps=12, batch=2, frames=80, peak_rate=1e-3, warm_up=5, average=0.9),
-    "fusion": Recipe(steps=12, batch=2, frames=80, peak_rate=1e-3, warm_up=5, average=0.9),
-}
 
 
 def train_audio(bench: Bench, recipe: Recipe, work: Path, size: Size, seconds: float) -> Audio:
@@ -160,7 +143,7 @@ def main(
         Path | None, typer.Option(help="export the engines there; else only WORK/NAME.weights.pt")
     ] = None,
     stages: Annotated[str, typer.Option(help="which to run, in this order")] = "audio,video,fusion",
-    hold_out: Annotated[list[str], typer.Option(help="voices kept from training")] = ["fsdd/jackson"],  # noqa: B006
+    hold_out: Annotated[list[str], typer.Option(help="voices kept from training")] = list(HOLD_OUT),
     seconds: Annotated[float, typer.Option(help="stop each stage after so long, to be resumed")] = 1e9,
     steps: Annotated[str, typer.Option(help="other lengths, as audio=9000,video=6000")] = "",
     seed: int = 1,
@@ -170,21 +153,8 @@ def main(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(seed)
     work.mkdir(parents=True, exist_ok=True)
-    sounds = load_corpus(corpus, device)
-    sounds = Corpus(
-        sounds.sound, tuple(replace(u, split="test") if u.voice in hold_out else u for u in sounds.utterances)
-    )
     wanted = set(stages.split(","))
-    generator = torch.Generator(device).manual_seed(seed)
-    bench = Bench(
-        device=device,
-        corpus=sounds,
-        lips=load_lips(lips, device) if wanted & {"video", "fusion"} else None,
-        noise=load_noise(data / "noise", device),
-        rooms=load_rooms(data / "rir", generator),
-        mel=augment.LogMelTorch().to(device),
-        generator=generator,
-    )
+    bench = open_bench(corpus, lips if wanted & {"video", "fusion"} else [], data, hold_out, seed, device)
     recipes = {name: replace(recipe, seed=seed) for name, recipe in (SMOKE if smoke else FULL).items()}
     for name, count in (pair.split("=") for pair in steps.split(",") if pair):
         recipes[name] = replace(recipes[name], steps=int(count))
@@ -210,6 +180,8 @@ def main(
         keep("video", video)
     if out is not None:
         export_all(work, out)
+        if set(FULL) <= wanted:
+            write_cards(out, work, bench, recipes, hold_out)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,146 @@
+"""The model cards of the recogniser: ``python -m engines.speech.card WORK --corpus DIR --lips DIR``.
+
+What the networks were trained on, under which licences, what they get right on speech they never heard, and what they
+cannot do.  ``train.py`` writes them when all stages are done.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from engines.speech.conditions import Bench, open_bench
+from engines.speech.model import Audio, Fusion, Size, Video
+from engines.speech.recipe import FULL, HOLD_OUT, PAIR_SHARES, SHARES, Recipe
+from engines.speech.validate import Report, validate_audio, validate_fusion, validate_video
+from engines.speech.vocabulary import TOKENS, WORDS
+
+TITLES = {
+    "audio": "sound to words",
+    "video": "lips to words",
+    "fusion": "sound and lips to words",
+}
+SOURCES = {
+    "grid": "GRID corpus, speaker s1 (Cooke et al. 2006), CC BY 4.0",
+    "revoiced": "the same clips with other pitch and formants (WORLD vocoder), CC BY 4.0",
+    "flite": "flite voices awb, rms, slt, kal (CMU, BSD-like), synthesised",
+    "espeak": "espeak-ng voices (GPL-3.0 program, its output is free), synthesised",
+    "festival": "festival voices kal, slt (BSD-like), synthesised",
+    "fsdd": "Free Spoken Digit Dataset, CC BY-SA 4.0",
+    "fsdd_strings": "its digits joined to numbers, CC BY-SA 4.0",
+    "other_espeak": "everyday sentences outside the vocabulary, so that it learns to stay silent",
+    "other_flite": "likewise",
+    "talker": "rendered faces with synthetic voices, made by nodes/sources/talker",
+}
+LIMITS = f"""\
+- It knows {len(WORDS)} words, those of the GRID corpus: {", ".join(WORDS)}. Anything else it leaves out or takes for one
+  of these. It is not a recogniser of open English.
+- English only. Real voices in training: one British man and three speakers of digits; every other voice is synthetic or
+  re-voiced, so accents, children and old people are less certain than the figures say.
+- Real lips in training: one man, facing the camera, in good light. Other people's lips will be read worse; the figure
+  above for lips is for that man's clips that were kept out.
+- Words that sound the same in isolation ("eight" and the letter a, "two" and q) are told apart by context only."""
+
+
+def table(report: Report) -> str:
+    rows = "\n".join(f"| {name} | {rate} |" for name, rate in report.figures.items())
+    return f"| what | word error rate (95 % bootstrap interval) |\n|---|---|\n{rows}"
+
+
+def mixture(bench: Bench, name: str) -> str:
+    """What the stage was trained on, from the corpus itself."""
+    shares = SHARES if name == "audio" else PAIR_SHARES
+    counts: Counter[str] = Counter()
+    hours: Counter[str] = Counter()
+    for u in bench.corpus.utterances:
+        if (
+            u.split == "train"
+            and u.kind in shares
+            and (name == "audio" or (bench.lips and u.id in bench.lips.clips))
+        ):
+            counts[u.kind] += 1
+            hours[u.kind] += u.seconds / 3600  # type: ignore[assignment]
+    rows = (
+        f"| {kind} | {counts[kind]} | {hours[kind]:.2f} | {SOURCES[kind]} |"
+        for kind in shares
+        if counts[kind]
+    )
+    return "| kind | utterances | hours | what, licence |\n|---|---|---|---|\n" + "\n".join(rows)
+
+
+def card(
+    name: str, bench: Bench, recipe: Recipe, report: Report, hold_out: Sequence[str], parameters: int
+) -> str:
+    frozen = " The sound and lip networks are frozen while it learns." if name == "fusion" else ""
+    return f"""\
+# {name}.onnx: {TITLES[name]}
+
+One step of 160 ms of a streaming network (`engines/speech/model.py`), {parameters / 1e6:.2f} million parameters, weights
+rounded to float16, computing in float32. Licence of these weights: CC BY-SA 4.0, as the digits it was trained on ask.
+
+## Trained on
+
+{mixture(bench, name)}
+
+{recipe.steps} steps of {recipe.batch} canvases of {recipe.frames * 0.04:.1f} s, AdamW, peak rate {recipe.peak_rate:g},
+averaged weights, seed {recipe.seed}, with `python -m engines.speech.train`.{frozen}
+With rooms (measured and synthetic), microphones, noise from -10 to 20 dB, levels from -45 to -10 dBFS; lips moved, turned,
+lit, blurred, covered and dropped. Noises and rooms: `../shared/data/noise` and `rir` (BSD-2-Clause, Apache-2.0).
+Kept out: {", ".join(hold_out)}, voices espeak-ng steph and festival ked, and GRID clips whose name's crc32 % 10 is 0.
+
+## Measured
+
+Greedy decoding of whole utterances through the masks that streaming uses (equal to streaming to 1e-4, which a test checks).
+
+{table(report)}
+
+## Limits
+
+{LIMITS}
+"""
+
+
+@torch.no_grad()
+def write_cards(
+    out: Path, work: Path, bench: Bench, recipes: Mapping[str, Recipe], hold_out: Sequence[str]
+) -> None:
+    """Measures the networks that ``work`` holds and writes ``out``/NAME.md for each."""
+    size = Size(tokens=len(TOKENS))
+    audio, video, fusion = Audio(size), Video(size), Fusion(size)
+    for name, network in (("audio", audio), ("video", video), ("fusion", fusion)):
+        state = torch.load(work / f"{name}.weights.pt", map_location=bench.device, weights_only=True)
+        network.load_state_dict(state)
+        network.to(bench.device).eval()
+    lips = bench.need_lips()
+    reports = {
+        "audio": validate_audio(audio, bench.corpus, bench.noise, bench.mel),
+        "video": validate_video(video, bench.corpus, lips),
+        "fusion": validate_fusion(audio, video, fusion, bench.corpus, lips, bench.noise, bench.mel),
+    }
+    for name, network in (("audio", audio), ("video", video), ("fusion", fusion)):
+        parameters = sum(p.numel() for p in network.parameters())
+        text = card(name, bench, recipes[name], reports[name], hold_out, parameters)
+        (out / f"{name}.md").write_text(text)
+        print(
+            f"{out / f'{name}.md'}: {json.dumps({k: round(v.percent, 1) for k, v in reports[name].figures.items()})}"
+        )
+
+
+def main(
+    work: Annotated[Path, typer.Argument(help="where train.py left NAME.weights.pt")],
+    corpus: Annotated[Path, typer.Option(help="as for train.py")],
+    lips: Annotated[list[Path], typer.Option(help="as for train.py")],
+    data: Annotated[Path, typer.Option(help="as for train.py")] = Path("../shared/data"),
+    out: Annotated[Path, typer.Option(help="where the cards go")] = Path("engines/speech/weights"),
+) -> None:
+    """Measure trained networks and write their cards."""
+    bench = open_bench(corpus, lips, data, HOLD_OUT, 1, torch.device("cpu"))
+    write_cards(out, work, bench, FULL, HOLD_OUT)
+
+
+if __name__ == "__main__":
+    typer.run(main)

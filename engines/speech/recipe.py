@@ -1,0 +1,38 @@
+"""How long, on what and with which mixture the networks are trained."""
+
+from dataclasses import dataclass
+
+HOLD_OUT = ("fsdd/jackson",)  # a real speaker kept from training, to measure on
+
+
+@dataclass
+class Recipe:
+    """What a stage is run with; the model card repeats it."""
+
+    steps: int
+    batch: int
+    frames: int
+    peak_rate: float
+    seed: int = 1
+    warm_up: int = 400
+    decay: float = 0.02
+    average: float = 0.999
+
+
+# How often a training canvas starts with each kind of utterance, and each kind of clip with lips.
+SHARES = {
+    "grid": 0.12, "revoiced": 0.22, "flite": 0.24, "espeak": 0.18, "festival": 0.08,
+    "fsdd": 0.05, "fsdd_strings": 0.05, "other_espeak": 0.03, "other_flite": 0.03,
+}  # fmt: skip
+PAIR_SHARES = {"grid": 0.85, "talker": 0.15}
+
+FULL = {
+    "audio": Recipe(steps=4500, batch=192, frames=112, peak_rate=1.5e-3),
+    "video": Recipe(steps=3500, batch=48, frames=80, peak_rate=1.2e-3),
+    "fusion": Recipe(steps=900, batch=48, frames=80, peak_rate=1e-3),
+}
+SMOKE = {
+    "audio": Recipe(steps=30, batch=4, frames=100, peak_rate=1e-3, warm_up=5, average=0.9),
+    "video": Recipe(steps=12, batch=2, frames=80, peak_rate=1e-3, warm_up=5, average=0.9),
+    "fusion": Recipe(steps=12, batch=2, frames=80, peak_rate=1e-3, warm_up=5, average=0.9),
+}
