@@ -28,10 +28,6 @@ DEAD_S = 0.3
 FIRST_BLOCK_S = 2.5
 RETRY_S = 0.5
 RETRY_LIBRARY_S = 10.0
-# A gap is told this long after its time, so that a microphone that comes back is not cut short by it.
-GAP_DELAY_NS = 60_000_000
-# While it is not known that the microphone has died, a hole is told only after this.
-STALL_NS = 300_000_000
 
 
 class _Sound(NamedTuple):
@@ -64,23 +60,15 @@ class Microphone:
 
     def open(self, context: Context) -> None:
         self._context = context
-        self._outlet = Outlet(context, "audio")
-        self._heard_ns = context.now_ns()
+        self._outlet = Outlet(context, "audio", f"microphone '{self.device}'")
         self._thread = threading.Thread(target=self._run, name=f"{context.name} capture", daemon=True)
         self._thread.start()
 
     def step(self, messages: Sequence[Message]) -> list[Message]:
         made: list[Message] = []
-        now = self._context.now_ns()
         while self._blocks:
             made += self._hand_out(self._blocks.popleft())
-            self._heard_ns = now
-        if not self._streaming:
-            self._heard_ns = now
-            made += self._outlet.gaps(now - GAP_DELAY_NS, self._absence)
-        elif now - self._heard_ns >= STALL_NS:
-            made += self._outlet.gaps(now - GAP_DELAY_NS, f"microphone '{self.device}' stalls")
-        return made
+        return made + self._outlet.idle(None if self._streaming else self._absence)
 
     def close(self) -> None:
         self._stop.set()

@@ -7,6 +7,10 @@ from nodes.runtime.node import Context
 
 Content = TypeVar("Content", Audio, Picture)
 
+# A gap is told this long after its time, so that a device that comes back is not cut short by it.
+GAP_DELAY_NS = 60_000_000
+# As long as a device works, it has stalled only when nothing came for this long.
+STALL_NS = 300_000_000
 # Whoever was away for longer than this is told so in one long Gap and not in many short ones.
 LONG_NS = 1_000_000_000
 
@@ -14,23 +18,36 @@ LONG_NS = 1_000_000_000
 class Outlet:
     """One port of one source.
 
+    device: what people call it, in reasons.
     end_ns: up to here the port has told what it has; begins at the moment of opening.
     epoch: that of the latest message; the first device of this process has ``context.epoch``.
     """
 
-    def __init__(self, context: Context, port: str) -> None:
+    def __init__(self, context: Context, port: str, device: str) -> None:
         self._stream, self._port, self._seq = context.name, port, 0
+        self._device, self._now_ns = device, context.now_ns
         self.epoch = context.epoch
-        self.end_ns = context.now_ns()
+        self.end_ns = self._sent_ns = context.now_ns()
 
     def send(
         self, kind: type[Content], epoch: int, t_start_ns: int, t_end_ns: int, **content: Any
     ) -> Content:
-        self.epoch, self.end_ns = epoch, t_end_ns
+        self.epoch, self.end_ns, self._sent_ns = epoch, t_end_ns, self._now_ns()
         return kind(t_start_ns=t_start_ns, t_end_ns=t_end_ns, **self._stamp(), **content)
 
-    def gaps(self, until_ns: int, reason: str) -> list[Gap]:
-        """Whole gaps of 40 ms that end no later than ``until_ns``."""
+    def idle(self, absence: str | None) -> list[Gap]:
+        """What is due when nothing came: gaps at pace while the device is absent, or once it stalls.
+
+        absence: why there is nothing; None while the device works.
+        """
+        now_ns = self._now_ns()
+        if absence is not None:
+            self._sent_ns = now_ns
+        elif now_ns - self._sent_ns < STALL_NS:
+            return []
+        return self._whole_gaps(now_ns - GAP_DELAY_NS, absence or f"{self._device} stalls")
+
+    def _whole_gaps(self, until_ns: int, reason: str) -> list[Gap]:
         made = []
         if until_ns - self.end_ns > LONG_NS:
             made.append(self.gap(until_ns - LONG_NS, reason))
