@@ -146,7 +146,7 @@ def over_edges(size: int, seconds: float, folder: Path) -> tuple[list[int], floa
             stop.set()
 
         meter = threading.Thread(target=measure)
-        Supervisor(plan(check(parse(file)), set(), here, True)).run(stop, meter.start)
+        Supervisor(plan(check(parse(file)), here, True)).run(stop, meter.start)
         meter.join()
         ages: list[int] = json.loads(result.read_text())
         return ages, cost[0]

@@ -1,5 +1,8 @@
 """What the person who started a run sees of it: a subscriber like any other, in a thread of its own."""
 
+import os
+import signal
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -57,7 +60,13 @@ class Follow:
                 continue
             topic, body = self._socket.recv_multipart()
             self.connected.set()
-            self._show(topic.decode(), msgspec.json.decode(body, type=dict))
+            try:
+                self._show(topic.decode(), msgspec.json.decode(body, type=dict))
+            except BrokenPipeError:
+                # `| head` has seen enough: stop as with Ctrl-C, and let nothing more be written there.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                signal.raise_signal(signal.SIGINT)
+                return
 
     def _show(self, topic: str, body: dict[str, Any]) -> None:
         if body.get("repeat"):

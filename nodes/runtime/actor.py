@@ -14,11 +14,13 @@ OPEN_S = 60.0
 
 
 class Status(msgspec.Struct, frozen=True):
-    """state: as in ``Health``.  still_s: how long since the loop came round.  lines: logged since asked."""
+    """state: as in ``Health``.  still_s: how long since the loop came round.  error: of a
+    file that failed.  lines: logged since asked."""
 
     pid: int
     state: str
     still_s: float
+    error: str | None
     lines: list[str]
 
 
@@ -58,7 +60,7 @@ class GroupActor:
     def status(self) -> Status:
         host = self.host
         lines = [host.log_lines.popleft() for _ in range(len(host.log_lines))]
-        return Status(os.getpid(), host.state, (time.monotonic_ns() - host.beat_ns) / 1e9, lines)
+        return Status(os.getpid(), host.state, (time.monotonic_ns() - host.beat_ns) / 1e9, host.error, lines)
 
     def stop(self) -> None:
         self.host.stop()

@@ -12,9 +12,8 @@ import msgspec
 from msgspec.structs import replace
 
 import nodes
-from nodes.runtime.graph import Graph, NodeSpec, plain, suggest
+from nodes.runtime.graph import BOUNDS, LOCAL, Graph, NodeSpec, plain, suggest
 from nodes.runtime.node import Node
-from nodes.runtime.plan import BOUNDS
 
 
 def check(graph: Graph) -> Graph:
@@ -35,9 +34,14 @@ def check(graph: Graph) -> Graph:
                     source.line, f"{where}: {spec.id} takes no '{source.port}'{suggest(source.port, taken)}"
                 )
     for name, group in graph.groups.items():
+        if group.runs_on != LOCAL:
+            raise graph.error(
+                group.line,
+                f"groups.{name}.runs_on: '{group.runs_on}': only '{LOCAL}' for now; take it out",
+            )
         for port in group.edges:
             if port not in BOUNDS:
-                raise graph.error(1, f"groups.{name}.edges: no port '{port}'{suggest(port, BOUNDS)}")
+                raise graph.error(group.line, f"groups.{name}.edges: no port '{port}'{suggest(port, BOUNDS)}")
     try:
         order = list(
             TopologicalSorter(

@@ -126,8 +126,14 @@ class Outlet:
         while waiting := [(lane.age, route) for route, lane in self.lanes.items() if len(lane)]:
             route = min(waiting)[1]
             lane = self.lanes[route]
-            if not self._send(encode(lane.peek(), route)):
-                return False
+            try:
+                parts = encode(lane.peek(), route)
+            except MessageError as error:
+                log.warning("%s: %s", route, error)
+                lane.dropped += 1
+            else:
+                if not self._send(parts):
+                    return False
             lane.pop()
         return True
 

@@ -53,11 +53,27 @@ class Bound(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bytes: Positive
 
 
+HEALTH = "health"
+"""The port nobody wires: a node that takes it hears the health of every group."""
+
+MB = 1_000_000
+BOUNDS = {
+    "audio": Bound(1024, 256_000),  # 4 s at 16 kHz: a group that was killed comes back within that
+    "picture": Bound(5, 32 * MB),  # 0.2 s: an older picture has missed its sound
+    "face": Bound(25, MB),
+    "transcript": Bound(256, MB),
+    "voice": Bound(256, MB),
+    HEALTH: Bound(16, MB),
+}
+"""The most that may wait on an edge for each port, where ``pipeline.yaml`` says nothing else."""
+
+
 class GroupSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """runs_on: "local", or the Ray custom resource of the host it belongs to.  edges: bounds by port."""
+    """runs_on: the host, so far only "local".  edges: bounds, by port, of what leaves the group."""
 
     runs_on: str = LOCAL
     edges: dict[str, Bound] = {}
+    line: int = 0
 
 
 class Graph(msgspec.Struct, frozen=True):
@@ -204,13 +220,13 @@ def _groups(
     groups = {name: GroupSpec() for name in sorted(used)}
     if "groups" not in top:
         return groups
-    for name, (_, value) in reader.mapping(top["groups"][1], "groups", used).items():
-        fields = reader.mapping(value, f"groups.{name}", GroupSpec.__struct_fields__)
+    for name, (key, value) in reader.mapping(top["groups"][1], "groups", used).items():
+        fields = reader.mapping(value, f"groups.{name}", ("runs_on", "edges"))
         if "edges" in fields:
             for port, (_, bound) in reader.mapping(fields["edges"][1], f"groups.{name}.edges").items():
                 reader.mapping(bound, f"groups.{name}.edges.{port}", Bound.__struct_fields__)
         try:
-            groups[name] = msgspec.convert(reader.value(value), GroupSpec)
+            groups[name] = msgspec.convert({**reader.value(value), "line": reader.line(key)}, GroupSpec)
         except msgspec.ValidationError as error:
             raise reader.error(value, f"groups.{name}: {plain(error)}") from None
     return groups

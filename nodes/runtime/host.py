@@ -16,9 +16,10 @@ import zmq
 
 from nodes.runtime.edge import Inlet, Outlet
 from nodes.runtime.errors import UserError
+from nodes.runtime.graph import HEALTH
 from nodes.runtime.messages import Health, Message
 from nodes.runtime.node import Context
-from nodes.runtime.plan import HEALTH, GroupPlan
+from nodes.runtime.plan import GroupPlan
 from nodes.runtime.slot import Slot
 
 log = logging.getLogger(__name__)
@@ -103,6 +104,7 @@ class GroupHost:
             if not self._stop.is_set():
                 for slot in self._slots:
                     if slot.is_source:
+                        self.beat_ns = time.monotonic_ns()
                         slot.open()
                 self.state = "running"
                 self._loop()

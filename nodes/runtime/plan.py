@@ -3,23 +3,10 @@ launch."""
 
 import msgspec
 
-from nodes.runtime.graph import Bound, Graph, NodeSpec
-
-HEALTH = "health"
-"""The port nobody wires: a node that takes it hears the health of every group."""
+from nodes.runtime.check import find_class
+from nodes.runtime.graph import BOUNDS, HEALTH, Bound, Graph, NodeSpec
 
 SUPERVISOR = "supervisor"
-
-MB = 1_000_000
-BOUNDS = {
-    "audio": Bound(1024, 256_000),  # 4 s at 16 kHz: a group that was killed comes back within that
-    "picture": Bound(5, 32 * MB),  # 0.2 s: an older picture has missed its sound
-    "face": Bound(25, MB),
-    "transcript": Bound(256, MB),
-    "voice": Bound(256, MB),
-    HEALTH: Bound(16, MB),
-}
-"""The most that may wait on an edge for each port, where ``pipeline.yaml`` says nothing else."""
 
 
 class Edge(msgspec.Struct, frozen=True):
@@ -55,19 +42,19 @@ class GroupPlan(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """supervisor: the edges by which the supervisor tells its own health."""
+    """supervisor: the edges by which it tells its health.  ends: a file is read, and the run ends with it."""
 
     groups: dict[str, GroupPlan]
     supervisor: tuple[Edge, ...]
+    ends: bool
 
 
-def plan(graph: Graph, takes_health: set[str], folder: str, live: bool) -> Plan:
-    """takes_health: ids of the nodes with the input ``health``.  folder: where the sockets lie; its path is
-    short.
+def plan(graph: Graph, folder: str, live: bool) -> Plan:
+    """folder: where the sockets lie; its path is short.  live: whether all goes by the clock and may drop.
 
-    An edge also leads from every group to each group that hears of health, so that one restarted alone is
-    heard.
+    An edge also leads from every group to each group that hears of health.
     """
+    classes = {id: find_class(spec.kind) for id, spec in graph.nodes.items()}
     crossing: dict[tuple[str, str], dict[str, list[str]]] = {}
 
     def cross(source: str, target: str, route: str, node: str) -> None:
@@ -76,7 +63,7 @@ def plan(graph: Graph, takes_health: set[str], folder: str, live: bool) -> Plan:
     for spec in graph.nodes.values():
         for taken in spec.inputs:
             cross(graph.nodes[taken.node].group, spec.group, taken.route, spec.id)
-        if spec.id in takes_health:
+        if HEALTH in classes[spec.id].inputs:
             for name in [*graph.groups, SUPERVISOR]:
                 cross(name, spec.group, f"{name}/{HEALTH}", spec.id)
     edges = [
@@ -102,7 +89,8 @@ def plan(graph: Graph, takes_health: set[str], folder: str, live: bool) -> Plan:
         )
         for name in graph.groups
     }
-    return Plan(groups, tuple(edge for edge in edges if edge.source == SUPERVISOR))
+    to_supervise = tuple(edge for edge in edges if edge.source == SUPERVISOR)
+    return Plan(groups, to_supervise, ends=any(hasattr(kind, "finished") for kind in classes.values()))
 
 
 def _bound(graph: Graph, group: str, route: str) -> Bound:

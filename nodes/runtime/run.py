@@ -5,10 +5,9 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from nodes.runtime.check import find_class
 from nodes.runtime.cluster import private_ray, run_folder
 from nodes.runtime.graph import Graph
-from nodes.runtime.plan import HEALTH, plan
+from nodes.runtime.plan import plan
 from nodes.runtime.supervisor import Supervisor
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -20,7 +19,6 @@ def run(graph: Graph, seconds: float | None, ready: Callable[[], None]) -> None:
     ready: called when all is open, just before the sources begin.  Raises UserError where it cannot start.
     Call it from the main thread.
     """
-    takes_health = {id for id, spec in graph.nodes.items() if HEALTH in find_class(spec.kind).inputs}
     before = {number: signal.getsignal(number) for number in SIGNALS}
     stop = threading.Event()
     timer = threading.Timer(seconds, stop.set) if seconds else None
@@ -33,7 +31,7 @@ def run(graph: Graph, seconds: float | None, ready: Callable[[], None]) -> None:
     try:
         _on_signals(_interrupt)
         with suppress(KeyboardInterrupt), run_folder() as folder:
-            planned = plan(graph, takes_health, str(folder), _is_live(graph))
+            planned = plan(graph, str(folder), _is_live(graph))
             with private_ray(folder, len(planned.groups)):
                 _on_signals(stop.set)  # Ray has put its own in their place
                 Supervisor(planned).run(stop, begin)

@@ -87,19 +87,13 @@ class Slot:
         assert self._node is not None
         try:
             made = self._node.step(arrived)
+            if arrived or made:
+                self._note(made, now_ns)
         except Exception as error:
             log.debug("stepping %s", self.spec.id, exc_info=True)
             self._close()
             self._fail(_line(error), now_ns)
             return self._gaps(arrived, now_ns)
-        if arrived or made:
-            done_ns = self._context.now_ns()
-            self._step_ns.append(done_ns - now_ns)
-            self.messages += len(made)
-            for message in made:
-                self._last[message.port] = message
-                if self.is_source and not isinstance(message, Gap):
-                    self._delay_ns.append(done_ns - message.t_end_ns)
         return made
 
     def close(self) -> None:
@@ -118,6 +112,15 @@ class Slot:
                     report[f"{name}_p{part}_ms"] = round(ordered[len(ordered) * part // 100] / 1e6, 3)
         return report
 
+    def _note(self, made: list[Message], begun_ns: int) -> None:
+        done_ns = self._context.now_ns()
+        self._step_ns.append(done_ns - begun_ns)
+        self.messages += len(made)
+        for message in made:
+            self._last[message.port] = message
+            if self.is_source and not isinstance(message, Gap):
+                self._delay_ns.append(done_ns - message.t_end_ns)
+
     def _close(self) -> None:
         node, self._node = self._node, None
         if node is None:
@@ -130,6 +133,7 @@ class Slot:
     def _fail(self, reason: str, now_ns: int) -> None:
         if hasattr(self.kind, "finished"):  # a file fails at the same place again
             self.broken, self.state = True, reason
+            log.warning("%s: %s", self.spec.id, reason)
             return
         if now_ns - self._failed_ns > FORGIVEN_NS:
             self._failures = 0

@@ -16,9 +16,10 @@ from nodes.runtime.actor import GroupActor, Status
 from nodes.runtime.cluster import ray
 from nodes.runtime.edge import Outlet
 from nodes.runtime.errors import UserError
+from nodes.runtime.graph import HEALTH
 from nodes.runtime.host import resident_bytes
 from nodes.runtime.messages import Health
-from nodes.runtime.plan import HEALTH, SUPERVISOR, GroupPlan, Plan
+from nodes.runtime.plan import SUPERVISOR, GroupPlan, Plan
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class _Group:
         self.plan = plan
         self.restarts = -1
         self.pid = 0
+        self.error: str | None = None
         self._begun_s: deque[float] = deque(maxlen=GIVE_UP_AFTER)
         self.begin()
 
@@ -96,7 +98,7 @@ class _Group:
             return _outcome(self.life)
         for line in status.lines:
             log.warning("%s", line)
-        self.pid = status.pid
+        self.pid, self.error = status.pid, status.error
         if status.state in ("running", "finished"):
             self.state = status.state
         return (
@@ -133,6 +135,7 @@ class Supervisor:
     """``run`` is the life of a pipeline; Ray is running already."""
 
     def __init__(self, plan: Plan) -> None:
+        self._ends = plan.ends
         self._groups = [_Group(group) for group in plan.groups.values()]
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._outlets = [Outlet(edge, self._context) for edge in plan.supervisor]
@@ -143,15 +146,19 @@ class Supervisor:
         """Returns when ``stop`` is set, or a file has ended and everything it led to has been handed on.
 
         ready: called once when every node but the sources is open; the sources begin when it returns.
-        Raises UserError where the pipeline cannot start, or when every group has been given up.
+        Raises UserError where the pipeline cannot start, where a file failed, and where needed groups
+        were given up.
         """
         try:
             self._start(stop)
-            ready()
+            if not stop.is_set():
+                ready()
             for group in self._groups:
                 group.go()
             while not stop.is_set() and any(group.state != "finished" for group in self._groups):
                 self._look_after()
+            if errors := [group.error for group in self._groups if group.error]:
+                raise UserError(errors[0])
         finally:
             self._stop()
 
@@ -160,7 +167,7 @@ class Supervisor:
             ready = self._wait()
             for group in self._groups:
                 if reason := group.watch(ready, time.monotonic()):
-                    raise UserError(reason)
+                    raise UserError(f"group {group.name}: {reason}")
 
     def _look_after(self) -> None:
         ready = self._wait()
@@ -178,8 +185,9 @@ class Supervisor:
                 self._tell_health(group)
             elif opening and group.opening is None:
                 group.go()
-        if all(group.state == "gave up" for group in self._groups):
-            raise UserError("every group failed again and again; see the lines above")
+        lost = [group.name for group in self._groups if group.state == "gave up"]
+        if lost and (self._ends or len(lost) == len(self._groups)):
+            raise UserError(f"{', '.join(lost)}: failed again and again, for the reasons above")
         if now_s - self._health_s >= STATUS_S:
             self._health_s = now_s
             self._tell_health(None)

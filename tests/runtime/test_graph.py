@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from nodes.runtime import rewire
 from nodes.runtime.check import check
 from nodes.runtime.errors import UserError
-from nodes.runtime.graph import Bound, parse
-from nodes.runtime.plan import BOUNDS, plan
+from nodes.runtime.graph import BOUNDS, Bound, parse
+from nodes.runtime.plan import plan
 
 SAMPLE = "tests.runtime.sample_nodes"
 GOOD = f"""\
@@ -217,9 +217,7 @@ def test_bounds_and_places_of_groups(tmp_path):
     groups = "groups:\n  capture:\n    edges: {picture: {messages: 2, bytes: 1000000}}\n"
     graph = check(read(tmp_path, GOOD + groups))
     assert graph.groups["capture"].edges == {"picture": Bound(2, 1000000)}
-    edges = {
-        (e.source, e.target): e for e in plan(graph, {"diary"}, "/tmp/x", True).groups["capture"].outgoing
-    }
+    edges = {(e.source, e.target): e for e in plan(graph, "/tmp/x", True).groups["capture"].outgoing}
     bounds = edges["capture", "perceive"].bounds
     assert bounds == {"camera/picture": Bound(2, 1000000), "microphone/audio": BOUNDS["audio"]}
 
@@ -229,6 +227,10 @@ def test_bounds_and_places_of_groups(tmp_path):
     [
         ("captur: {}", "pipeline.yaml:28: groups: unknown key 'captur'; did you mean 'capture'?"),
         ("capture: {runs: robot}", "groups.capture: unknown key 'runs'; did you mean 'runs_on'?"),
+        (
+            "capture: {runs_on: robot}",
+            "pipeline.yaml:28: groups.capture.runs_on: 'robot': only 'local' for now; take it out",
+        ),
         ("capture: {runs_on: 3}", "groups.capture: expected str, got int at runs_on"),
         ("capture: {edges: {picture: {messages: many, bytes: 1}}}", "expected int, got str"),
         ("capture: {edges: {picture: {messages: 0, bytes: 1}}}", "expected int >= 1 at edges"),
@@ -279,7 +281,7 @@ def test_an_option_from_the_command_line(tmp_path):
 
 def test_the_plan_joins_every_group_to_whoever_takes_health(tmp_path):
     graph = check(read(tmp_path, GOOD))
-    planned = plan(graph, {"diary"}, "/tmp/x", live=False)
+    planned = plan(graph, "/tmp/x", live=False)
     edges = {(e.source, e.target): e for g in planned.groups.values() for e in g.outgoing}
     assert set(edges) == {("capture", "perceive"), ("capture", "publish"), ("perceive", "publish")}
     assert set(edges["capture", "publish"].routes) == {"capture/health"}

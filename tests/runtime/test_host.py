@@ -41,7 +41,7 @@ class Hosted:
             text.format(sample=SAMPLE, path=self.path, kind=kind, tone=tone, lips=lips, slow=slow)
         )
         self.sockets = tempfile.TemporaryDirectory(prefix="hs-", dir="/tmp")
-        self.plan = plan(check(parse(file)), {"diary"}, self.sockets.name, live)
+        self.plan = plan(check(parse(file)), self.sockets.name, live)
         self.hosts = {name: GroupHost(group, epoch) for name, group in self.plan.groups.items()}
 
     def __enter__(self):

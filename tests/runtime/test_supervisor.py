@@ -42,7 +42,7 @@ class Supervised:
         self.stop = threading.Event()
         self.ready = threading.Event()
         self.error = None
-        self.supervisor = supervisor.Supervisor(plan(check(parse(file)), {"diary"}, str(sockets), True))
+        self.supervisor = supervisor.Supervisor(plan(check(parse(file)), str(sockets), True))
         self.thread = threading.Thread(target=self._run)
 
     def _run(self):
@@ -147,7 +147,7 @@ def test_what_cannot_be_opened_ends_the_start_with_one_line(tmp_path, folder):
     run = Supervised(tmp_path, folder, lips="{refuse: true}")
     with run:
         run.thread.join(10)
-        assert run.error == "lips: there are no lips here; draw some"
+        assert run.error == "group perceive: lips: there are no lips here; draw some"
 
 
 def test_a_node_that_fails_is_logged_here_in_one_line(tmp_path, folder, caplog):
