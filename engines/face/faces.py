@@ -34,7 +34,7 @@ from nodes.runtime.errors import UserError
 
 CONFIDENT = 0.8
 # Pictures are shown to YuNet larger than live: its landmarks are the finer for it.
-_MIN_FACE = 0.09
+_MIN_FACE = 24 / 256
 # A picture that a face fills is enlarged for YuNet to so many pixels, and given a border to see around it.
 _SEEN, _BORDER = 192, 32
 # GRID faces are kept at this many pixels a reach, with room around them.

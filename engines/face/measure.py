@@ -74,7 +74,7 @@ def landmark_figures(net: LandmarkNet, faces: Faces) -> dict[str, Figure]:
 
 
 def teacher_figure(faces: Faces) -> Figure:
-    """How far the teacher is from itself when shown the same faces in a mirror: the floor."""
+    """How far the teacher is from itself when shown the same faces in a mirror: how exact labels are."""
     teacher, found, wanted, groups = open_teacher(), [], [], []
     for image, points, group in zip(faces.images, faces.points, faces.groups, strict=True):
         reflection, expected = mirrored(image, points)

@@ -19,6 +19,17 @@ from nodes.runtime.errors import UserError
 DATA = Path(__file__).parents[2] / "../shared/data"
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As training runs: two threads on two busy cores wait for each other."""
+    threads, cv_threads = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    yield
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(cv_threads)
+
+
 def test_the_shipped_file_reproduces_its_golden_file():
     golden = np.load(WEIGHTS.with_suffix(".golden.npz"))
     engine = open_engine(WEIGHTS)
@@ -109,15 +120,10 @@ def test_training_stopped_half_way_ends_where_it_would_have(tmp_path, monkeypatc
 def test_the_whole_recipe_runs_stops_and_goes_on(tmp_path, capsys):
     if not (DATA / "fer2013.zip").is_file() or not yunet_path().is_file():
         pytest.skip(f"{DATA} or YuNet is not here")
-    threads, cv_threads = torch.get_num_threads(), cv2.getNumThreads()
-    try:
-        train.main(data=DATA, work=tmp_path / "work", out=tmp_path / "out", smoke=True)
-        first = (tmp_path / "out/landmarks.onnx").read_bytes()
-        (tmp_path / "out/landmarks.onnx").unlink()
-        train.main(data=DATA, work=tmp_path / "work", out=tmp_path / "out", smoke=True)
-    finally:
-        torch.set_num_threads(threads)
-        cv2.setNumThreads(cv_threads)
+    train.main(data=DATA, work=tmp_path / "work", out=tmp_path / "out", smoke=True)
+    first = (tmp_path / "out/landmarks.onnx").read_bytes()
+    (tmp_path / "out/landmarks.onnx").unlink()
+    train.main(data=DATA, work=tmp_path / "work", out=tmp_path / "out", smoke=True)
     assert "going on from step 40" in capsys.readouterr().out
     assert (tmp_path / "out/landmarks.onnx").read_bytes() == first
     assert "--smoke" in (tmp_path / "out/landmarks.md").read_text()
