@@ -9,7 +9,7 @@ Waiting.  A chunk goes out when both inputs are known past its end.  Live, it wa
 after its sound is complete: then the faces are late, and they are not waited for again before they have
 caught up with the timeline.  Sound is silent, and not waited for, once nothing new has come for twice
 ``wait_ms`` and one of its blocks.  Not live, no clock is read, so the same messages give the same chunks:
-only an input 30 s behind is given up.
+only an input 30 s behind is given up.  An input that nothing is connected to is never waited for.
 """
 
 from collections import Counter
@@ -57,6 +57,8 @@ class Aligner:
     def __init__(self, context: Context, *, wait_ms: int = 80) -> None:
         self._context = context
         self._wait_ns = wait_ms * 1_000_000
+        wired = context.wired if context.wired is not None else frozenset({"audio", "face"})
+        self._has_sound, self._has_faces = "audio" in wired, "face" in wired
         self._sound = SoundTrack()
         self._faces = FaceTrack()
         self._cursor: int | None = None
@@ -119,6 +121,8 @@ class Aligner:
         return self._context.now_ns() if self._context.live else 0
 
     def _sound_given_up(self, end: int) -> bool:
+        if not self._has_sound:
+            return True
         if not self._context.live:
             return _far_behind(self._faces.mark_ns, end)
         patience = 2 * self._wait_ns + min(self._sound.block_ns, MAX_BLOCK_NS)
@@ -126,6 +130,8 @@ class Aligner:
 
     def _faces_given_up(self, end: int, *, known: bool) -> bool:
         """known: the sound of the chunk, or its hole, has come by itself rather than been given up."""
+        if known and not self._has_faces:
+            return True
         if not self._context.live:
             return _far_behind(self._sound.mark_ns, end)
         now = self._now()
@@ -172,7 +178,8 @@ class Aligner:
         live, now = self._context.live, self._now() - self._wait_ns
         if self._sound_given_up(end):
             sound = now if live else faces
-        if self._faces_late if live else _far_behind(self._sound.mark_ns, end):
+        late = self._faces_late if live else _far_behind(self._sound.mark_ns, end)
+        if late or not self._has_faces:
             faces = now if live else sound
         return min(sound or 0, faces or 0)
 

@@ -16,7 +16,7 @@ import zmq
 
 from nodes.runtime.edge import Inlet, Outlet
 from nodes.runtime.errors import UserError
-from nodes.runtime.graph import HEALTH
+from nodes.runtime.graph import HEALTH, NodeSpec
 from nodes.runtime.messages import Health, Message
 from nodes.runtime.node import Context
 from nodes.runtime.plan import GroupPlan
@@ -92,8 +92,14 @@ class GroupHost:
         with suppress(OSError):  # full: it is going to wake anyway; closed: it has nothing left to do
             self._waker.send(b"\0")
 
-    def _context(self, name: str, opening: int) -> Context:
-        return Context(name=name, epoch=self.epoch + opening, live=self.plan.live, wake=self.wake)
+    def _context(self, spec: NodeSpec, opening: int) -> Context:
+        return Context(
+            name=spec.id,
+            epoch=self.epoch + opening,
+            live=self.plan.live,
+            wired=frozenset(taken.port for taken in spec.inputs),
+            wake=self.wake,
+        )
 
     def _run(self) -> None:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -132,7 +138,7 @@ class GroupHost:
         for edge in self.plan.incoming:
             self._inlets.append(Inlet(edge, context))
         for spec in self.plan.nodes:
-            slot = Slot(spec, partial(self._context, spec.id))
+            slot = Slot(spec, partial(self._context, spec))
             self._slots.append(slot)
             if not slot.is_source:
                 slot.open()

@@ -24,6 +24,7 @@ class Context:
     name: the node's id in ``pipeline.yaml``; a source stamps it into ``stream``.
     epoch: first epoch a source in this process may use; it rises with every restart of the group.
     live: False when a file is read as fast as it goes: wait for watermarks, never for the wall clock.
+    wired: its input ports that something is connected to; None where that is not known.
     now_ns: the host's monotonic clock, nanoseconds.
     wake: may be called from any thread; asks the host to call ``step`` now instead of at the next tick.
     """
@@ -31,6 +32,7 @@ class Context:
     name: str
     epoch: int = 0
     live: bool = True
+    wired: frozenset[str] | None = None
     now_ns: Callable[[], int] = time.monotonic_ns
     wake: Callable[[], None] = _nothing
 

@@ -129,9 +129,10 @@ def heard(chunks):
 class Live:
     """An aligner on a simulated host clock: messages arrive at their time, ``step`` is called every 20 ms."""
 
-    def __init__(self, **options):
+    def __init__(self, wired=None, **options):
         self.now_ns = 0
-        self.aligner = Aligner(Context(name="transcribe", now_ns=lambda: self.now_ns), **options)
+        context = Context(name="transcribe", now_ns=lambda: self.now_ns, wired=wired)
+        self.aligner = Aligner(context, **options)
         self.released = []
 
     def run(self, arrivals, until_s):
@@ -277,6 +278,28 @@ def test_what_comes_twice_or_out_of_order_changes_nothing():
     got = replay([m for m in shuffled for m in (m, m)])
     assert np.array_equal(heard(got), heard(expected)[: len(heard(got))])
     assert len(got) >= len(expected) - 1
+
+
+@pytest.mark.parametrize("wired", ["audio", "face"])
+def test_an_input_that_nothing_is_connected_to_is_not_waited_for(wired):
+    track = sound(2) if wired == "audio" else faces(2)
+    aligner = Aligner(Context(name="transcribe", live=False, wired=frozenset({wired})))
+    chunks = []
+    for message in track:
+        aligner.push([message])
+        chunks += drain(aligner)
+    check_timeline(chunks)
+    assert len(chunks) == 12
+    if wired == "audio":
+        assert np.array_equal(heard(chunks), np.arange(12 * 2560))
+    else:
+        assert not any(None in chunk.faces for chunk in chunks)
+
+
+def test_a_microphone_alone_never_waits():
+    live = Live(wired=frozenset({"audio"}))
+    released = live.run(arriving(sound(2)), until_s=2.1)
+    assert max(at - chunk.t_end_ns for at, chunk in released) <= 30 * MS
 
 
 def test_drops_are_counted_by_name():
