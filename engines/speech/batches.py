@@ -19,6 +19,7 @@ from engines.speech.dataset import Corpus, Lips, Utterance
 from engines.speech.features import SAMPLE_RATE
 from engines.speech.model import CHUNK
 from engines.speech.vocabulary import BLANK
+from nodes.runtime.errors import UserError
 
 FRAME = 640  # samples
 FRAME_SECONDS = FRAME / SAMPLE_RATE
@@ -177,7 +178,7 @@ class PairBatches:
         pools = {k: [u for u in corpus.select("train", [k]) if u.id in lips.clips] for k in kinds}
         self.pools = {k: pool for k, pool in pools.items() if pool}
         if not self.pools:
-            raise ValueError("no clip of the corpus has lips; build both from the same clips")
+            raise UserError("no clip of the corpus has lips; build both from the same clips")
         weights = np.array([kinds[k] for k in self.pools])
         self.weights = weights / weights.sum()
 

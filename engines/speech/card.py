@@ -5,6 +5,7 @@ cannot do.  ``train.py`` writes them when all stages are done.
 """
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from engines.speech.model import Audio, Fusion, Size, Video
 from engines.speech.recipe import FULL, HOLD_OUT, PAIR_SHARES, SHARES, Recipe
 from engines.speech.validate import Report, validate_audio, validate_fusion, validate_video
 from engines.speech.vocabulary import TOKENS, WORDS
+from nodes.runtime.errors import UserError
 
 TITLES = {
     "audio": "sound to words",
@@ -143,4 +145,8 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    try:
+        typer.run(main)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -13,6 +13,7 @@ from torch import Tensor
 from engines.speech import augment
 from engines.speech.dataset import Corpus, Lips, load_corpus, load_lips
 from engines.speech.features import SAMPLE_RATE
+from nodes.runtime.errors import UserError
 
 
 @dataclass
@@ -29,7 +30,7 @@ class Bench:
 
     def need_lips(self) -> Lips:
         if self.lips is None:
-            raise ValueError("this stage needs lips: give --lips")
+            raise UserError("this stage needs lips: give --lips")
         return self.lips
 
     def degrade(self, sound: Tensor, speaking: Tensor, clean: float) -> Tensor:
@@ -69,7 +70,7 @@ def load_noise(folder: Path, device: torch.device) -> Tensor:
             torch.from_numpy(np.ascontiguousarray(mono / (np.sqrt(np.mean(mono**2)) + 1e-5), np.float32))
         )
     if not pieces:
-        raise FileNotFoundError(f"{folder}: no *.wav noises")
+        raise UserError(f"{folder}: no *.wav noises")
     return torch.cat(pieces).to(device)
 
 

@@ -14,6 +14,7 @@ from engines.speech.features import SAMPLE_RATE
 from engines.speech.lips import read_crops
 from engines.speech.recordings import read_sound
 from engines.speech.vocabulary import TOKENS
+from nodes.runtime.errors import UserError
 
 TOKEN = {word: index for index, word in enumerate(TOKENS)}
 
@@ -65,11 +66,11 @@ class Corpus:
 
 
 def load_corpus(folder: Path, device: torch.device) -> Corpus:
-    """Raises FileNotFoundError where the folder has no shards (make them: ``python -m
+    """Raises UserError where the folder has no shards (make them: ``python -m
     engines.speech.corpus``)."""
     indices = sorted(folder.glob("*.jsonl"))
     if not indices:
-        raise FileNotFoundError(
+        raise UserError(
             f"{folder}: no *.jsonl shards; make them with `python -m engines.speech.corpus {folder}`"
         )
     sounds, utterances, base = [], [], 0
@@ -98,7 +99,7 @@ def load_lips(folders: Iterable[Path], device: torch.device) -> Lips:
     """Reads every NAME.mp4 of the folders, as ``lips.py`` wrote them."""
     paths = [path for folder in folders for path in sorted(folder.glob("*.mp4"))]
     if not paths:
-        raise FileNotFoundError("no lips; make them with `python -m engines.speech.lips CLIPS OUT`")
+        raise UserError("no lips; make them with `python -m engines.speech.lips CLIPS OUT`")
     with ThreadPoolExecutor() as pool:
         crops = list(pool.map(read_crops, paths))
     firsts = np.cumsum([0, *(len(clip) for clip in crops)]).tolist()

@@ -6,6 +6,7 @@ without a camera the transcript is the audio network's to the bit.  Then export
 (``engines/speech/export.py``).
 """
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +26,7 @@ from engines.speech.recipe import FULL, HOLD_OUT, PAIR_SHARES, SHARES, SMOKE, Re
 from engines.speech.stage import N, run_stage
 from engines.speech.validate import Report, validate_audio, validate_fusion, validate_video
 from engines.speech.vocabulary import TOKENS
+from nodes.runtime.errors import UserError
 
 
 def train_audio(bench: Bench, recipe: Recipe, work: Path, size: Size, seconds: float) -> Audio:
@@ -143,7 +145,9 @@ def main(
         Path | None, typer.Option(help="export the engines there; else only WORK/NAME.weights.pt")
     ] = None,
     stages: Annotated[str, typer.Option(help="which to run, in this order")] = "audio,video,fusion",
-    hold_out: Annotated[list[str], typer.Option(help="voices kept from training")] = list(HOLD_OUT),
+    hold_out: Annotated[
+        list[str] | None, typer.Option(help=f"voices kept from training; default {', '.join(HOLD_OUT)}")
+    ] = None,
     seconds: Annotated[float, typer.Option(help="stop each stage after so long, to be resumed")] = 1e9,
     steps: Annotated[str, typer.Option(help="other lengths, as audio=9000,video=6000")] = "",
     seed: int = 1,
@@ -154,7 +158,8 @@ def main(
     torch.manual_seed(seed)
     work.mkdir(parents=True, exist_ok=True)
     wanted = set(stages.split(","))
-    bench = open_bench(corpus, lips if wanted & {"video", "fusion"} else [], data, hold_out, seed, device)
+    kept_out = hold_out or HOLD_OUT
+    bench = open_bench(corpus, lips if wanted & {"video", "fusion"} else [], data, kept_out, seed, device)
     recipes = {name: replace(recipe, seed=seed) for name, recipe in (SMOKE if smoke else FULL).items()}
     for name, count in (pair.split("=") for pair in steps.split(",") if pair):
         recipes[name] = replace(recipes[name], steps=int(count))
@@ -181,8 +186,12 @@ def main(
     if out is not None:
         export_all(work, out)
         if set(FULL) <= wanted:
-            write_cards(out, work, bench, recipes, hold_out)
+            write_cards(out, work, bench, recipes, kept_out)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    try:
+        typer.run(main)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

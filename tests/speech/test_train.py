@@ -1,0 +1,107 @@
+"""The whole recipe in miniature, on real clips: what it learns, stops, resumes and leaves behind."""
+
+import re
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from engines.engine import ModelError, open_engine, zero_state
+from engines.golden import golden_error, golden_path
+from engines.speech.corpus import write_shard
+from engines.speech.lips import crop_clip, write_crops
+from engines.speech.speakers import Shard
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT.parent / "shared/data"
+pytestmark = pytest.mark.skipif(not (DATA / "grid_s1").is_dir(), reason="no ../shared/data/grid_s1")
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """Nine clips as corpus and lips: six to train on and three that the checksum keeps for validation."""
+    folder = tmp_path_factory.mktemp("prepared")
+    names = [path.stem for path in sorted((DATA / "grid_s1").glob("*.mp4"))]
+    kept = [name for name in names if zlib.crc32(name.encode()) % 10 == 0]
+    taught = [name for name in names if name not in kept][:6]
+    clips, lips = folder / "clips", folder / "lips"
+    clips.mkdir()
+    lips.mkdir()
+    for name in taught + kept[:3]:
+        for ending in (".mp4", ".align"):
+            (clips / (name + ending)).symlink_to(DATA / "grid_s1" / (name + ending))
+        crops, _, fps = crop_clip(clips / f"{name}.mp4")
+        write_crops(lips / f"{name}.mp4", crops, fps)
+    corpus = folder / "corpus"
+    corpus.mkdir()
+    assert not write_shard(Shard("grid", 0, 9, source=str(clips)), corpus, 0)
+    return folder
+
+
+def train(prepared, work, *options):
+    command = [sys.executable, "-m", "engines.speech.train", "--smoke", "--corpus", prepared / "corpus"]
+    command += ["--lips", prepared / "lips", "--work", work, "--data", DATA, *options]
+    return subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=170)
+
+
+def losses(text, stage):
+    return [float(x) for x in re.findall(rf"{stage} step \d+ after \d+ s: ctc ([\d.]+)", text)]
+
+
+def test_the_recipe_learns_and_leaves_engines_that_reproduce_themselves(prepared, tmp_path):
+    result = train(
+        prepared, tmp_path / "work", "--out", tmp_path / "weights", "--steps", "audio=20,video=8,fusion=6"
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    audio = losses(result.stdout, "audio")
+    assert audio[-1] < 0.5 * audio[0]
+    video = losses(result.stdout, "video")
+    assert video[-1] < video[0]
+    for name in ("audio", "video", "fusion"):
+        path = tmp_path / "weights" / f"{name}.onnx"
+        assert golden_error(open_engine(path), golden_path(path)) < 2e-5
+        assert open_engine(path).metadata["name"] == name
+        card = (tmp_path / "weights" / f"{name}.md").read_text()
+        assert "CC BY 4.0" in card
+        assert "word error rate" in card
+
+
+def test_a_stopped_training_goes_on_where_it_was(prepared, tmp_path):
+    options = ("--stages", "audio", "--steps", "audio=8")
+    stopped = train(prepared, tmp_path / "work", *options, "--seconds", "0")
+    assert stopped.returncode == 3
+    assert "run again to go on" in stopped.stdout
+    assert not (tmp_path / "work/audio.weights.pt").exists()
+    resumed = train(prepared, tmp_path / "work", *options)
+    assert resumed.returncode == 0, resumed.stderr[-2000:]
+    assert "audio step 0 " not in resumed.stdout
+    weights = torch.load(tmp_path / "work/audio.weights.pt", weights_only=True)
+    assert all(bool(torch.isfinite(w).all()) for w in weights.values())
+
+
+def test_without_a_corpus_it_says_how_to_make_one(prepared, tmp_path):
+    (prepared / "corpus-not-made").mkdir()
+    command = [sys.executable, "-m", "engines.speech.train", "--corpus", prepared / "corpus-not-made"]
+    command += ["--lips", prepared / "lips", "--work", tmp_path / "work"]
+    result = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert "python -m engines.speech.corpus" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["audio", "video", "fusion"])
+def test_shipped_engines_reproduce_their_golden_files(name):
+    path = ROOT / f"engines/speech/weights/{name}.onnx"
+    assert golden_error(open_engine(path), golden_path(path)) < 1e-4
+    assert path.stat().st_size < 7e6
+
+
+def test_shipped_engines_refuse_a_chunk_of_another_shape():
+    engine = open_engine(ROOT / "engines/speech/weights/audio.onnx")
+    for features in (np.zeros((1, 15, 80), np.float32), np.zeros((1, 16, 80), np.float64)):
+        with pytest.raises(ModelError, match="features"):
+            engine.run({"features": features, **zero_state(engine)})
