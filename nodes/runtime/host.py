@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 
 TICK_NS = 20_000_000
 HEALTH_NS = 1_000_000_000
-QUIET_NS = 500_000_000  # nothing made for this long after all input ended: nothing more will be
-DRAIN_NS = 3_000_000_000  # and this long after it ends whatever is still being made
+QUIET_NS = 300_000_000  # nothing made for this long after all input ended: nothing more will be
+DRAIN_NS = 1_000_000_000  # and this long after it ends whatever is still being made
 CLOSE_S = 1.5
 LOG_LINES = 100
 
