@@ -12,8 +12,9 @@ LAGS = 5
 FRAMES = 75
 # Fewer pairs of spoken frames than these say nothing.
 MIN_PAIRS = 25
-# How far the peak must stand above the mean of the other lags, in cosine.
-MARGIN = 0.05
+# How far the peak must stand above the mean of the other lags, in cosine: on GRID clips it does by 0.38 to
+# 0.63, also at 0 dB of noise; with the picture of another clip by 0.07 to 0.31.
+MARGIN = 0.35
 
 
 class Sync:
