@@ -1,5 +1,4 @@
-"""hearsee: what is said in front of a camera and a microphone, live.  ``python launch.py --help`` tells the
-rest."""
+"""hearsee: what is said in front of a camera and a microphone, live."""
 
 import json
 import logging
@@ -142,10 +141,10 @@ def run(
 @app.command()
 def demo(address: Address = None) -> None:
     """Play the talker, a rendered face that says a known sentence, and compare what was heard."""
-    said = json.loads(TALKER.with_suffix(".json").read_text(encoding="utf-8"))["sentences"]
+    said = " ".join(json.loads(TALKER.with_suffix(".json").read_text(encoding="utf-8"))["sentences"])
     graph = _graph(PIPELINE, TALKER, 1.0, False, None, None, False, False, address)
-    heard = _run(graph, seconds=None)
-    typer.echo(f"said:  {' '.join(said)}\nheard: {' '.join(heard)}")
+    heard = " ".join(_run(graph, seconds=None))
+    typer.echo(f"said:  {said}\nheard: {heard}")
     if heard != said:
         raise typer.Exit(1)
     typer.echo(

@@ -14,8 +14,10 @@ OPEN_S = 60.0
 
 
 class Status(msgspec.Struct, frozen=True):
-    """state: as in ``Health``.  still_s: how long since the loop came round.  error: of a
-    file that failed.  lines: logged since asked."""
+    """state: as in ``Health``.  still_s: how long since the loop came round.
+
+    error: of a file that failed.  lines: logged since the last status.
+    """
 
     pid: int
     state: str

@@ -1,5 +1,4 @@
-"""One direction between two groups: a bounded queue with a drop rule for each port, in front of a ZeroMQ
-pipe.
+"""One way between two groups: bounded queues, a drop rule for each port, and behind them a ZeroMQ pipe.
 
 The sending group binds a PUSH socket, the receiving group connects a PULL socket, both to the address fixed
 at launch, so either may die and come back.  ZeroMQ's own queues are kept short: what waits, waits in a

@@ -19,7 +19,7 @@ from nodes.runtime.errors import UserError
 
 LOCAL = "local"
 Positive = Annotated[int, msgspec.Meta(ge=1)]
-_ID = re.compile(r"[a-z][a-z0-9_-]*")
+_ID = re.compile(r"[a-z][a-z0-9_-]{0,31}")  # also the name of a socket, whose path must be short
 
 
 class Input(msgspec.Struct, frozen=True):
@@ -52,6 +52,9 @@ class Bound(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     messages: Positive
     bytes: Positive
 
+
+SUPERVISOR = "supervisor"
+"""Not the name of a group: health comes under it from whoever watches them."""
 
 HEALTH = "health"
 """The port nobody wires: a node that takes it hears the health of every group."""
@@ -183,7 +186,7 @@ def parse(path: Path) -> Graph:
 def _node(reader: _Reader, id: str, key: yaml.Node, value: yaml.Node) -> NodeSpec:
     where = f"nodes.{id}"
     if not _ID.fullmatch(id):
-        raise reader.error(key, f"{where}: an id is small letters, digits, '-' and '_'")
+        raise reader.error(key, f"{where}: an id is at most 32 of small letters, digits, '-', '_'")
     fields = reader.mapping(value, where, ("node", "group", "inputs", "with"))
     for needed in ("node", "group"):
         if needed not in fields:
@@ -201,8 +204,11 @@ def _node(reader: _Reader, id: str, key: yaml.Node, value: yaml.Node) -> NodeSpe
             inputs.append(Input(node, port, reader.line(item)))
     options = reader.mapping(fields["with"][1], f"{where}.with") if "with" in fields else {}
     group = reader.text(fields["group"][1], f"{where}.group")
-    if not _ID.fullmatch(group):
-        raise reader.error(fields["group"][1], f"{where}.group: a name is small letters, digits, '-' and '_'")
+    if not _ID.fullmatch(group) or group == SUPERVISOR:
+        wrong = (
+            "is taken" if group == SUPERVISOR else "a name is at most 32 of small letters, digits, '-', '_'"
+        )
+        raise reader.error(fields["group"][1], f"{where}.group: '{group}': {wrong}")
     return NodeSpec(
         id=id,
         kind=reader.text(fields["node"][1], f"{where}.node"),

@@ -117,7 +117,7 @@ class GroupHost:
         except UserError as error:
             self.error = str(error)
         except Exception as error:
-            log.exception("group %s", self.plan.group)
+            log.debug("group %s", self.plan.group, exc_info=True)
             self.error = f"group {self.plan.group}: {type(error).__name__}: {error}"
         finally:
             self._opened.set()

@@ -1,20 +1,16 @@
-"""A checked graph divided among its groups: which nodes each hosts, and which edges join them, fixed before
-launch."""
+"""A checked graph divided among its groups: which nodes each hosts, and the edges that join them."""
 
 import msgspec
 
 from nodes.runtime.check import find_class
-from nodes.runtime.graph import BOUNDS, HEALTH, Bound, Graph, NodeSpec
-
-SUPERVISOR = "supervisor"
+from nodes.runtime.graph import BOUNDS, HEALTH, SUPERVISOR, Bound, Graph, NodeSpec
 
 
 class Edge(msgspec.Struct, frozen=True):
     """All that goes from one group to another.
 
     routes: for each ``node/port`` that crosses, the nodes that take it there.
-    bounds: the same keys.  wait: nothing is dropped, a full edge stops the sources before it (files, not
-    devices).
+    bounds: the same keys.  wait: nothing is dropped, a full edge stops the sources before it.
     """
 
     source: str

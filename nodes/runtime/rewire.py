@@ -40,6 +40,10 @@ def replace_sources(graph: Graph, kind: str, options: dict[str, Any]) -> Graph:
         raise graph.error(
             1, "no node gives others what they need, so there is no source that a file could replace"
         )
+    if "media" in graph.nodes and "media" not in sources:
+        raise graph.error(
+            graph.nodes["media"].line, "nodes.media: a file's source has this id; choose another"
+        )
     group = next(spec.group for id, spec in graph.nodes.items() if id in sources)
     nodes = {"media": NodeSpec(id="media", kind=kind, group=group, options=options)}
     for id, spec in graph.nodes.items():

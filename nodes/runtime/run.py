@@ -44,7 +44,7 @@ def run(graph: Graph, seconds: float | None, ready: Callable[[], None]) -> None:
 
 def _is_live(graph: Graph) -> bool:
     """Whether all goes by the clock; a file at a speed of its own does not, and nothing of it is dropped."""
-    return all(spec.options.get("speed", 1.0) == 1.0 for spec in graph.nodes.values())
+    return all(spec.inputs or spec.options.get("speed", 1.0) == 1.0 for spec in graph.nodes.values())
 
 
 def _on_signals(act: Callable[[], None]) -> None:

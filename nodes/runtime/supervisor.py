@@ -16,16 +16,15 @@ from nodes.runtime.actor import GroupActor, Status
 from nodes.runtime.cluster import ray
 from nodes.runtime.edge import Outlet
 from nodes.runtime.errors import UserError
-from nodes.runtime.graph import HEALTH
+from nodes.runtime.graph import HEALTH, SUPERVISOR
 from nodes.runtime.host import resident_bytes
 from nodes.runtime.messages import Health
-from nodes.runtime.plan import SUPERVISOR, GroupPlan, Plan
+from nodes.runtime.plan import GroupPlan, Plan
 
 log = logging.getLogger(__name__)
 
 EPOCHS = 4096
-"""Each restart of a group raises the epochs of its nodes by this much; a node counts its own reopenings below
-it."""
+"""A restart of a group raises the epochs of its nodes by this much; below it a node counts its reopenings."""
 
 POLL_S = 0.25
 STATUS_S = 1.0
@@ -35,9 +34,8 @@ START_S = 60.0
 STOP_S = 1.0
 FIRST_BACKOFF_S = 0.5  # before the second restart in a row; the first is immediate
 MAX_BACKOFF_S = 8.0
-GIVE_UP_AFTER = 8  # restarts ...
+GIVE_UP_AFTER = 8  # starts ...
 GIVE_UP_WITHIN_S = 120.0  # ... in this time
-
 
 # One thread for ``life``, one for ``open`` or ``status``, one for ``stop`` while a status hangs.
 _ACTOR: Any = ray.remote(GroupActor).options(num_cpus=0, max_restarts=0, max_concurrency=3)
@@ -101,11 +99,8 @@ class _Group:
         self.pid, self.error = status.pid, status.error
         if status.state in ("running", "finished"):
             self.state = status.state
-        return (
-            f"hung for {status.still_s:.0f} s"
-            if self.state == "running" and status.still_s > STILL_S
-            else None
-        )
+        hung = self.state == "running" and status.still_s > STILL_S
+        return f"hung for {status.still_s:.0f} s" if hung else None
 
     def go(self) -> None:
         self.actor.go.remote()

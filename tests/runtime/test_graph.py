@@ -134,7 +134,7 @@ def test_the_projects_own_file_names_nodes_that_it_wires_rightly():
         (
             "  words:",
             "  Wo rds:",
-            "pipeline.yaml:16: nodes.Wo rds: an id is small letters, digits, '-' and '_'",
+            "pipeline.yaml:16: nodes.Wo rds: an id is at most 32 of small letters, digits, '-', '_'",
         ),
         (
             f"{SAMPLE}:Lips",
