@@ -2,29 +2,22 @@
 
 from itertools import groupby, pairwise, product
 from math import exp, log
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engines.speech import grammar as grammar_file
 from engines.speech.decode import Beam, Greedy, make_decoder
 from engines.speech.grammar import load_grammar
 from engines.speech.vocabulary import TOKENS, WORDS
 from nodes.runtime.errors import UserError
 
 FRAME_NS = 40_000_000
-GRID = """#JSGF V1.0;
-grammar grid;
-// the sentences of the GRID corpus
-<command> = bin | lay | place | set;
-<colour> = blue | green | red | white;
-<preposition> = at | by | in | with;
-<letter> = a | b | c | d | e | f | g | h | i | j | k | l | m | n | o | p | q | r | s | t | u | v | x | y | z;
-<digit> = zero | one | two | three | four | five | six | seven | eight | nine;
-<adverb> = again | now | please | soon;
-public <sentence> = <command> <colour> <preposition> <letter> <digit> <adverb>;
-"""
+GRAMMARS = Path(grammar_file.__file__).parent / "grammars"
+GRID = (GRAMMARS / "grid.jsgf").read_text()
 
 
 def times(count, first=0):
@@ -162,6 +155,16 @@ def allows(grammar, sentence):
     for word in sentence.split():
         state = grammar.step(state, word)
     return grammar.accepts(state)
+
+
+def test_the_grammars_that_come_with_hearsee_fit_its_model():
+    grid = load_grammar(GRAMMARS / "grid.jsgf", WORDS)
+    assert grid.words == set(WORDS)
+    assert allows(grid, "bin blue at f two now")
+    assert not allows(grid, "bin blue at f two")
+    digits = load_grammar(GRAMMARS / "digits.txt", WORDS)
+    assert allows(digits, "three one four one five")
+    assert not allows(digits, "three now")
 
 
 def test_a_grid_sentence_is_understood_although_one_word_is_misheard(tmp_path):
