@@ -36,15 +36,15 @@ SOURCES = {
     "fsdd_strings": "its digits joined to numbers, CC BY-SA 4.0",
     "other_espeak": "everyday sentences outside the vocabulary, so that it learns to stay silent",
     "other_flite": "likewise",
-    "talker": "rendered faces with synthetic voices, made by nodes/sources/talker",
 }
 LIMITS = f"""\
 - It knows {len(WORDS)} words, those of the GRID corpus: {", ".join(WORDS)}. Anything else it leaves out or takes for one
   of these. It is not a recogniser of open English.
 - English only. Real voices in training: one British man and three speakers of digits; every other voice is synthetic or
   re-voiced, so accents, children and old people are less certain than the figures say.
-- Real lips in training: one man, facing the camera, in good light. Other people's lips will be read worse; the figure
-  above for lips is for that man's clips that were kept out.
+- Lips in training: one man, facing the camera, in good light; the figures above for lips are for that man's clips that
+  were kept out. Other people's lips are read far worse, and with a stranger's face the two together are at times worse
+  than sound alone: `python -m benchmarks.speech` prints both for rendered faces it never saw.
 - Words that sound the same in isolation ("eight" and the letter a, "two" and q) are told apart by context only."""
 
 

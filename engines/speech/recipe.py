@@ -24,7 +24,7 @@ SHARES = {
     "grid": 0.12, "revoiced": 0.22, "flite": 0.24, "espeak": 0.18, "festival": 0.08,
     "fsdd": 0.05, "fsdd_strings": 0.05, "other_espeak": 0.03, "other_flite": 0.03,
 }  # fmt: skip
-PAIR_SHARES = {"grid": 0.85, "talker": 0.15}
+PAIR_SHARES = {"grid": 1.0}
 
 FULL = {
     "audio": Recipe(steps=4500, batch=192, frames=112, peak_rate=1.5e-3),
