@@ -7,9 +7,10 @@ of 160 ms, by the faces, by ``Gap``, or by the host's clock, and the sound joins
 
 Waiting.  A chunk goes out when both inputs are known past its end.  Live, it waits no longer than ``wait_ms``
 after its sound is complete: then the faces are late, and they are not waited for again before they have
-caught up with the timeline.  Sound is silent, and not waited for, once nothing new has come for twice
-``wait_ms`` and one of its blocks.  Not live, no clock is read, so the same messages give the same chunks:
-only an input 30 s behind is given up.  An input that nothing is connected to is never waited for.
+caught up with the timeline.  Sound is waited for as long as it gets on at all; it is silent once nothing new,
+not even a ``Gap``, has come for 400 ms and one of its blocks, longer than a busy machine holds it up.  Not
+live, no clock is read, so the same messages give the same chunks: only an input 30 s behind is given up.  An
+input that nothing is connected to is never waited for.
 """
 
 from collections import Counter
@@ -26,6 +27,7 @@ from nodes.runtime.soundtrack import Look, Sound, SoundTrack
 # Where neither input has anything for so long, the timeline skips it.
 JUMP_NS = 2_000_000_000
 MAX_LAG_NS = 30_000_000_000
+SILENT_NS = 400_000_000
 MAX_BLOCK_NS = 500_000_000
 
 
@@ -125,7 +127,7 @@ class Aligner:
             return True
         if not self._context.live:
             return _far_behind(self._faces.mark_ns, end)
-        patience = 2 * self._wait_ns + min(self._sound.block_ns, MAX_BLOCK_NS)
+        patience = SILENT_NS + min(self._sound.block_ns, MAX_BLOCK_NS)
         return self._now() - self._arrival_ns > patience
 
     def _faces_given_up(self, end: int, *, known: bool) -> bool:
