@@ -155,14 +155,13 @@ class Tally:
                 self.off_ms["end"].append(word.t_end_ns / 1e6 - end * 1e3)
 
     def show(self, console: Console) -> None:
-        table = Table("speaker", "condition", "utterances", title="word error rate, % (95 % interval)")
+        table = Table("speaker", "condition", "clips", title="word error rate, % (95 % interval)")
         for by in HEARD_BY:
-            table.add_column(by, justify="right")
+            table.add_column(by, justify="right", no_wrap=True)
         for row, cells in self.cells.items():
             rates = {by: word_error_rate(*pair) for by, pair in cells.items()}
             shown = [
-                f"{r.percent:.1f} ({r.low:.1f} to {r.high:.1f})" if r else ""
-                for r in map(rates.get, HEARD_BY)
+                f"{r.percent:.1f} ({r.low:.1f}–{r.high:.1f})" if r else "" for r in map(rates.get, HEARD_BY)
             ]
             table.add_row(*row, str(max(rate.utterances for rate in rates.values())), *shown)
         console.print(table)
