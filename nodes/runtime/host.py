@@ -92,10 +92,10 @@ class GroupHost:
         with suppress(OSError):  # full: it is going to wake anyway; closed: it has nothing left to do
             self._waker.send(b"\0")
 
-    def _context(self, spec: NodeSpec, opening: int) -> Context:
+    def _context(self, spec: NodeSpec, epochs: int) -> Context:
         return Context(
             name=spec.id,
-            epoch=self.epoch + opening,
+            epoch=self.epoch + epochs,
             live=self.plan.live,
             wired=frozenset(taken.port for taken in spec.inputs),
             wake=self.wake,

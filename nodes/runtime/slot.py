@@ -24,7 +24,10 @@ KEPT = 256
 
 
 class Slot:
-    """``context`` makes the context for a given epoch; it rises with every reopening."""
+    """``context`` makes the context for an epoch so far above the group's first.
+
+    It rises with every reopening, above whatever the node has used of its own accord.
+    """
 
     def __init__(self, spec: NodeSpec, context: Callable[[int], Context]) -> None:
         self.spec = spec
@@ -36,8 +39,9 @@ class Slot:
         self.broken = False
         self._make_context = context
         self._context = context(0)
+        self._first_epoch = self._context.epoch
         self._node: Node | None = None
-        self._openings = 0
+        self._epochs = 0
         self._failures = 0
         self._failed_ns = 0
         self._reopen_ns = 0
@@ -52,8 +56,8 @@ class Slot:
 
     def open(self) -> None:
         """Raises UserError, with the node's name, for whatever keeps it from opening."""
-        self._context = self._make_context(self._openings)
-        self._openings += 1
+        self._context = self._make_context(self._epochs)
+        self._epochs += 1
         try:
             node = self.kind(**self.spec.options)
             try:
@@ -118,6 +122,8 @@ class Slot:
         self.messages += len(made)
         for message in made:
             self._last[message.port] = message
+            if message.stream == self.spec.id:
+                self._epochs = max(self._epochs, message.epoch - self._first_epoch + 1)
             if self.is_source and not isinstance(message, Gap):
                 self._delay_ns.append(done_ns - message.t_end_ns)
 

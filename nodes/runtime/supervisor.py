@@ -23,8 +23,9 @@ from nodes.runtime.plan import GroupPlan, Plan
 
 log = logging.getLogger(__name__)
 
-EPOCHS = 4096
-"""A restart of a group raises the epochs of its nodes by this much; below it a node counts its reopenings."""
+EPOCHS = 1_000_000
+"""A restart of a group raises the epochs of its nodes by this much; below it a node counts its reopenings: a
+camera that comes and goes every second does for eleven days."""
 
 POLL_S = 0.25
 STATUS_S = 1.0
