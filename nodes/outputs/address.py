@@ -1,4 +1,4 @@
-"""What a ZeroMQ address is, and whether other machines can reach it."""
+"""What a ZeroMQ address is, whether other machines can reach it, and how this machine does."""
 
 import ipaddress
 
@@ -28,3 +28,18 @@ def is_local(address: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def from_here(address: str) -> str:
+    """Where a subscriber on this machine connects to what is bound at ``address``.
+
+    UserError where the port is left to chance (``*``): then nobody knows where to connect.
+    """
+    scheme, _, rest = address.partition("://")
+    if scheme != "tcp":
+        return address
+    host, _, port = rest.rpartition(":")
+    if port == "*":
+        raise UserError(f"{address}: nobody can know this port; give its number, like tcp://127.0.0.1:5556")
+    everywhere = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
+    return f"tcp://{everywhere.get(host, host)}:{port}"

@@ -1,9 +1,11 @@
 """What the person who started a run sees of it: a subscriber like any other, in a thread of its own."""
 
+import math
 import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +13,20 @@ import msgspec
 import zmq
 
 from nodes.outputs import keys as certificates
+from nodes.outputs.address import from_here
 from nodes.outputs.screen import Screen
 
 TOPICS = ("transcript.", "status", "voice")
 POLL_MS = 100
+REST_S = 0.5  # for what has arrived when it is stopped, also where there is no end of it
 
 
 class Follow:
     """Shows what is published at ``address`` from ``start`` to ``stop``; ``heard`` keeps the words of each
     final.
 
-    connected: set once the publisher has answered.
+    address: as the publisher binds it.  connected: set once the publisher has answered.  UserError for an
+    address that nobody can connect to, and for keys that are not there.
     """
 
     def __init__(self, address: str, keys: str, screen: Screen) -> None:
@@ -29,6 +34,7 @@ class Follow:
         self.connected = threading.Event()
         self._screen = screen
         self._stop = threading.Event()
+        here = from_here(address)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
         if keys:
@@ -39,7 +45,7 @@ class Follow:
         for topic in TOPICS:
             self._socket.subscribe(topic)
         self._socket.setsockopt(zmq.RECONNECT_IVL, 20)
-        self._socket.connect(address)
+        self._socket.connect(here)
         self._thread = threading.Thread(target=self._run, name="screen", daemon=True)
 
     def start(self) -> None:
@@ -53,9 +59,13 @@ class Follow:
         self._context.destroy(linger=0)
 
     def _run(self) -> None:
-        while True:
+        until_s = math.inf
+        while time.monotonic() < until_s:
+            stopping = self._stop.is_set()
+            if stopping and until_s == math.inf:
+                until_s = time.monotonic() + REST_S
             if not self._socket.poll(POLL_MS):
-                if self._stop.is_set():
+                if stopping:
                     return
                 continue
             topic, body = self._socket.recv_multipart()

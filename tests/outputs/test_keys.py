@@ -11,7 +11,9 @@ import zmq
 from heard import transcript
 
 from nodes.outputs import keys
+from nodes.outputs.follow import Follow
 from nodes.outputs.publish import Publish
+from nodes.outputs.screen import Screen
 from nodes.runtime.errors import UserError
 from nodes.runtime.node import Context
 
@@ -69,6 +71,22 @@ def test_no_key_and_a_wrong_key_read_nothing(publisher, folder):
     assert first_message(publisher, stranger, keys.public(folder, "server"), milliseconds=700) is None
     client = keys.pair(folder, "client")
     assert first_message(publisher, client, stranger[0], milliseconds=700) is None
+
+
+@pytest.mark.parametrize("host", ["*", "0.0.0.0"])
+def test_who_started_it_reads_what_is_published_to_all_machines(publisher, folder, host):
+    port = publisher.address.rpartition(":")[2]
+    follow = Follow(f"tcp://{host}:{port}", str(folder), Screen())
+    follow.start()
+    assert follow.connected.wait(5)
+    follow.stop()
+    assert "bin blue" in follow.heard
+    assert "screen" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_port_left_to_chance_cannot_be_followed():
+    with pytest.raises(UserError, match="give its number"):
+        Follow("tcp://127.0.0.1:*", "", Screen())
 
 
 def test_secrets_are_for_their_owner_only(folder):
