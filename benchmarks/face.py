@@ -6,7 +6,6 @@ step of the mouth's centre from picture to picture in pixels of the 88-pixel cro
 """
 
 import time
-import zlib
 from pathlib import Path
 
 import av
@@ -16,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from engines.speech.recordings import grid_split
 from nodes.perception.crop import LEFT_EYE, MOUTH_SIDE, RIGHT_EYE, mouth_centre, reach
 from nodes.perception.detect import MIN_FACE, YuNet, yunet_path
 from nodes.perception.face import Face
@@ -88,9 +88,7 @@ def measure(detector: str, clips: list[Path], teacher: YuNet | None) -> list[str
 
 def main(clips: int = 20, data: Path = Path("../shared/data/grid_s1")) -> None:
     """One row for each detector, on the first CLIPS validation clips of GRID in DATA."""
-    held_out = [clip for clip in sorted(data.glob("*.mp4")) if zlib.crc32(clip.stem.encode()) % 10 == 0][
-        :clips
-    ]
+    held_out = [clip for clip in sorted(data.glob("*.mp4")) if grid_split(clip) == "validation"][:clips]
     if not held_out:
         raise SystemExit(f"{data}: no GRID clips there; give their folder as --data")
     cv2.setNumThreads(1)

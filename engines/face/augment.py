@@ -131,7 +131,7 @@ def _texture(rng: np.random.Generator) -> Grey:
 
 
 def _cut_off(image: Grey, points: Points, visible: Mask, rng: np.random.Generator) -> tuple[Grey, Mask]:
-    """The picture ends inside the crop, and its edge is repeated, as ``level_crop`` does."""
+    """The picture ends inside the crop, and its edge is repeated, as ``Framing.cut`` does."""
     turns = int(rng.integers(4))
     turned = np.rot90(image, turns).copy()
     row = int(rng.integers(CROP // 2, CROP - 4))

@@ -6,7 +6,6 @@ folders.
 """
 
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
+from engines.speech.recordings import grid_split
 from nodes.perception.crop import (
     LEFT_EYE,
     LEFT_MOUTH,
@@ -79,10 +79,6 @@ def decode(compressed: NDArray[Any]) -> Grey:
     return grey
 
 
-def is_validation(clip: str) -> bool:
-    return zlib.crc32(clip.encode()) % 10 == 0
-
-
 def fer2013(archive: Path, folder: str, limit: int | None = None) -> Faces:
     """The faces of ``folder`` ("Training" or "PublicTest") in FER2013's zip file."""
     if not archive.is_file():
@@ -108,7 +104,8 @@ def fer2013(archive: Path, folder: str, limit: int | None = None) -> Faces:
 
 def grid(folder: Path, validation: bool, limit: int | None = None) -> Faces:
     """Pictures of the GRID clips in ``folder`` on one side of the split, and of what is behind him."""
-    clips = [clip for clip in sorted(folder.glob("*.mp4")) if is_validation(clip.stem) == validation]
+    side = "validation" if validation else "train"
+    clips = [clip for clip in sorted(folder.glob("*.mp4")) if grid_split(clip) == side]
     if not clips:
         raise UserError(
             f"{folder}: no clips there; give the folder that holds fer2013.zip and grid_s1 as --data"

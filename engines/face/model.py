@@ -32,7 +32,7 @@ class Residual(nn.Module):
 
 
 class LandmarkNet(nn.Module):
-    """``image`` uint8 [n, 64, 64], grey, framed by ``nodes.perception.crop.face_crop``, gives
+    """``image`` uint8 [n, 64, 64], grey, framed by ``nodes.perception.crop.face_framing``, gives
 
     points: float32 [n, 5, 2], x and y in pixels of the crop, in the order of ``messages.Face.landmarks``;
     presence: float32 [n], logit that this is a face and the crop frames it;

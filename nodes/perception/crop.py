@@ -103,7 +103,7 @@ def mouth_centre(landmarks: Points) -> Points:
 
 
 def mouth_framing(landmarks: Points, size: int = MOUTH_SIZE) -> Framing:
-    """The mouth in the middle.  A larger ``size`` shows more at the same scale."""
+    """The mouth in the middle.  A larger ``size`` shows more at the same scale, for training to cut."""
     scale = MOUTH_SIZE / (MOUTH_SIDE * reach(landmarks))
     return Framing(mouth_centre(landmarks), scale, roll(landmarks), size)
 
@@ -119,11 +119,3 @@ def box_framing(box: tuple[float, float, float, float]) -> Framing:
     x, y, width, height = box
     centre = np.array([x + (width - 1) / 2, y + (height - 1) / 2])
     return Framing(centre, FACE_SIZE / max(width, height), 0.0, FACE_SIZE)
-
-
-def mouth_crop(grey: Grey, landmarks: Points, size: int = MOUTH_SIZE) -> Grey:
-    """The mouth out of ``grey`` uint8 [h, w] as uint8 [size, size], its centre in the middle.
-
-    A larger ``size`` shows more at the same scale: training takes a margin to shift and cut in.
-    """
-    return mouth_framing(landmarks, size).cut(grey)

@@ -1,11 +1,14 @@
 """Training samples: the points stay on the face whatever is done to the picture."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
 from engines.face.augment import SHIFT, misframed, sample
-from engines.face.faces import Faces, is_validation, mirrored
+from engines.face.faces import Faces, mirrored
+from engines.speech.recordings import grid_split
 from nodes.perception.crop import LEFT_EYE, RIGHT_EYE, face_framing
 
 POINTS = np.array([[60, 70], [130, 70], [95, 110], [68, 140], [122, 140]], np.float32)
@@ -71,7 +74,7 @@ def test_visible_points_are_inside_the_crop():
 
 def test_clips_are_split_by_the_checksum_of_their_names():
     # zlib.crc32(name) % 10, written down: a changed split would let training clips into the figures.
-    split = {name: is_validation(name) for name in NAMES}
+    split = {name: grid_split(Path(f"{name}.mp4")) == "validation" for name in NAMES}
     assert split == NAMES
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.perception.crop import Framing, box_framing, face_framing, mouth_crop, mouth_framing, reach, roll
+from nodes.perception.crop import Framing, box_framing, face_framing, mouth_framing, reach, roll
 
 UPRIGHT = np.array([[132, 155], [182, 155], [157, 186], [136, 210], [178, 210]], np.float32)
 
@@ -43,7 +43,7 @@ def test_the_mouth_is_centred_level_and_half_as_wide_as_its_crop():
 def test_a_larger_crop_has_the_same_scale_and_centre():
     rng = np.random.default_rng(0)
     grey = rng.integers(0, 256, (288, 360), np.uint8)
-    small, large = mouth_crop(grey, UPRIGHT), mouth_crop(grey, UPRIGHT, 112)
+    small, large = (mouth_framing(UPRIGHT, size).cut(grey) for size in (88, 112))
     assert np.array_equal(large[12:100, 12:100], small)
 
 
@@ -60,7 +60,7 @@ def test_a_large_face_is_averaged_not_thinned():
     stripes = np.zeros((1200, 1200), np.uint8)
     stripes[::2] = 255
     points = moved(UPRIGHT, 0.0, 4.0, -100, -100)
-    assert mouth_crop(stripes, points).std() < 12
+    assert mouth_framing(points).cut(stripes).std() < 12
 
 
 def test_turning_and_nodding_change_the_unit_of_length_little():

@@ -63,25 +63,15 @@ class Actor:
         return np.asarray(np.clip(small + 0.5, 0, 255), np.uint8)
 
 
-def render_face(
-    who: Identity, mouth: NDArray[np.float64], blink: float = 0.0, pose: NDArray[np.float64] | None = None
-) -> NDArray[np.uint8]:
-    """One picture of `who`; see `Actor.picture`. To draw many of one person, keep an `Actor`."""
-    return Actor(who).picture(mouth, blink, pose)
-
-
-def render_clip(
-    words: Sequence[Word], seconds: float, seed: int, who: Identity | None = None
-) -> Iterator[NDArray[np.uint8]]:
+def render_clip(words: Sequence[Word], seconds: float, seed: int) -> Iterator[NDArray[np.uint8]]:
     """Pictures, uint8 (288, 360, 3) RGB at 25 a second, of someone saying `words`.
 
     A word is (text, start, end) in seconds. Picture k is of the time (k + 0.5) / 25, the middle of its 40 ms.
-    `seed` draws the person (unless `who` is given), the motion of the head, the blinks and how far the mouth
-    opens. Raises KeyError for a word outside GRID's.
+    `seed` draws the person, the motion of the head, the blinks and how far the mouth opens.
+    Raises KeyError for a word outside GRID's.
     """
     rng = np.random.default_rng(seed)
-    someone = random_identity(rng)
-    actor = Actor(who or someone)
+    actor = Actor(random_identity(rng))
     times = (np.arange(round(seconds * FRAME_RATE)) + 0.5) / FRAME_RATE
     mouths = mouth_track(words, times, effort=float(rng.uniform(0.8, 1.15)))
     poses, blinks = _head_motion(rng, times), _blinks(rng, times)
