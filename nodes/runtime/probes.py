@@ -103,7 +103,8 @@ def engines() -> list[Finding]:
     findings = [Finding("onnxruntime on", ", ".join(onnxruntime.get_available_providers()))]
     for package in ("tensorrt", "tensorrt_rtx"):
         try:
-            findings.append(Finding(package, importlib.metadata.version(package)))
+            version = importlib.metadata.version(package)
+            findings.append(Finding(package, f"{version}, which this version of hearsee does not use yet"))
         except importlib.metadata.PackageNotFoundError:
             findings.append(Finding(package, "not installed: models run on the processor", needed=False))
     return findings

@@ -76,7 +76,7 @@ class Media:
         ready: list[Message] = []
         while len(ready) < QUEUE_MESSAGES and not self._queue.empty():
             ready.append(self._queue.get_nowait())
-        if self._failure is not None:
+        if self._failure is not None and not ready:
             raise self._failure
         return ready
 

@@ -17,8 +17,10 @@ from nodes.runtime.messages import Audio, Gap, Picture, encode
 from nodes.runtime.node import Context
 from nodes.sources.container import probe
 from nodes.sources.media import QUEUE_MESSAGES, Media
+from nodes.sources.timeline import Piece
 
 CLIPS = Path(__file__).parents[2] / ".." / "shared" / "data" / "grid_s1"
+TALKER = Path(__file__).parents[2] / "nodes" / "sources" / "talker" / "talker.mp4"
 SECOND = 1_000_000_000
 
 
@@ -387,3 +389,18 @@ def test_what_cannot_be_played_is_one_clear_line(tmp_path, make):
 def test_options_out_of_range_are_one_clear_line(clip, option, value):
     with pytest.raises(UserError, match=option):
         Media(path=str(clip), **{option: value}).open(Context(name="clip"))
+
+
+def test_what_was_read_before_a_failure_is_handed_out(monkeypatch):
+    def failing(*_):
+        yield Piece(0, "audio", 0, SECOND // 25, np.zeros(640, np.float32))
+        raise RuntimeError("the disk is gone")
+
+    monkeypatch.setattr("nodes.sources.media.timeline", failing)
+    node = Media(path=str(TALKER), speed=0.0)
+    node.open(Context(name="clip"))
+    node._thread.join(5)
+    assert [type(message) for message in node.step([])] == [Audio]
+    with pytest.raises(RuntimeError, match="the disk is gone"):
+        node.step([])
+    node.close()
