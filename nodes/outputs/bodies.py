@@ -97,8 +97,8 @@ class StatusBody(Common):
         dict[str, dict[str, Any]],
         Meta(
             description="for each node: `state` (`ok`, or its last error), `messages`, `step_p50_ms`,"
-            " `step_p99_ms`, for sources `delay_p50_ms`, `delay_p99_ms` (capture to hand-over), and where it"
-            " has nothing to send `gaps`, the reason for each port"
+            " `step_p90_ms`, `step_p99_ms`, for sources `delay_p50_ms` and so on (capture to hand-over), and"
+            " where it has nothing to send `gaps`, the reason for each port"
         ),
     ]
     delays: Annotated[

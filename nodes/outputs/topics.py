@@ -29,7 +29,8 @@ beginning of one (`transcript.`), or to everything (an empty string).
 | `status` | every second, always, even when there is no camera and no microphone |
 
 **What may follow what.** A segment starts with a `transcript.partial`; more may follow, each with a higher
-`revision`; it ends with exactly one `transcript.final`. After it nothing of that segment follows.
+`revision`; it ends with exactly one `transcript.final`. After it nothing of that segment follows. Only a
+recogniser that was itself restarted leaves a segment without its final: `epoch` rises, `segment` begins at 0.
 
 **Joining late.** Whoever subscribes gets the latest of every topic asked for at once. ZeroMQ sends it to the
 other subscribers of that topic too: to them it is a repeat, with `"repeat": true` and the `t_emit_ns` that
@@ -111,7 +112,8 @@ def examples() -> dict[str, Common]:
 
 def _status(voice: Voice, emission: Emission) -> Common:
     status = Status("publish", 0, NOW_NS - 34_000_000_000)
-    source = {"state": "ok", "messages": 1700, "step_p50_ms": 0.1, "step_p99_ms": 0.4}
+    source = {"state": "ok", "messages": 1700, "step_p50_ms": 0.1, "step_p90_ms": 0.2, "step_p99_ms": 0.4}
+    source |= {"delay_p50_ms": 11.8, "delay_p90_ms": 13.0, "delay_p99_ms": 14.2}
     health = Health(
         stream="host",
         seq=34,
@@ -123,7 +125,7 @@ def _status(voice: Voice, emission: Emission) -> Common:
         restarts=0,
         pid=4321,
         memory_bytes=183_500_800,
-        nodes={"microphone": {**source, "delay_p50_ms": 11.8, "delay_p99_ms": 14.2}},
+        nodes={"microphone": source},
         edges={"microphone/audio>perceive": {"queued": 0, "queued_bytes": 0, "dropped": 0}},
     )
     gap = Gap(
