@@ -35,11 +35,13 @@ def main() -> int:
     ):
         wait_for(subscriber, process, b"voice")
         begin_s = time.monotonic() + WARM_UP_S
-        costs, begun_s = None, 0.0
+        costs, begun_s, drops = None, 0.0, 0
         while (now_s := time.monotonic()) < begin_s + options.seconds:
             if costs is None and now_s >= begin_s:
                 costs, begun_s = cpu_by_name(process.pid), now_s
             if not subscriber.poll(100):
+                if process.poll() is not None:
+                    raise SystemExit(f"launch.py ended with {process.returncode}")
                 continue
             topic, body = subscriber.recv_multipart()
             now_ns, message = time.monotonic_ns(), json.loads(body)
@@ -59,6 +61,8 @@ def main() -> int:
             name: (used - (costs or {}).get(name, 0.0)) / spent_s
             for name, used in cpu_by_name(process.pid).items()
         }
+    if not arrived["voice"]:
+        raise SystemExit(f"no chunk was published in {options.seconds:g} s; give more --seconds")
     print(f"{options.clip.name}, real time, {options.seconds:.0f} s, {os.cpu_count()} cores; {drops} dropped")
     print(f"{'milliseconds':52}{'p50':>8}{'p90':>8}{'p99':>8}")
     for (id, what), rows in sorted(stages.items(), key=lambda item: item[0][1]):
