@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.speech.recordings import read_align, read_sound
-from engines.speech.vocabulary import WORDS, grid_sentence
+from engines.speech.vocabulary import WORDS
 from nodes.sources.talker.identity import random_identity
 from nodes.sources.talker.performance import FRAME_RATE, Actor, render_clip
 from nodes.sources.talker.visemes import JAW, OPEN, ROUND, TUCK, mouth_track, phones, timed_phones
@@ -135,7 +135,7 @@ def test_grid_like_clips_are_named_and_labelled_as_grids_are(tmp_path):
     assert grid_name(words) == "bbafzn"
     make_grid_clip(tmp_path, words, seed=77)
     labelled = read_align(tmp_path / "bbafzn.align")
-    assert [text for text, _, _ in labelled] == words == grid_sentence("bbafzn")
+    assert [text for text, _, _ in labelled] == words
     lines = [line.split() for line in (tmp_path / "bbafzn.align").read_text().splitlines()]
     assert lines[0][0] == "0"
     assert lines[-1][1:] == ["75000", "sil"]

@@ -15,9 +15,10 @@ from engines.speech import recordings, sentences
 from engines.speech.corpus import defect, plan, write_opus, write_shard
 from engines.speech.recordings import read_sound
 from engines.speech.speakers import SPEAKERS, Shard, espeak_variants
-from engines.speech.vocabulary import SLOTS, WORDS, grid_sentence
+from engines.speech.vocabulary import SLOTS, WORDS
 from engines.speech.voices import RATE, Speech
 from nodes.runtime.errors import UserError
+from nodes.sources.talker.generate import grid_name
 
 ROOT = Path(__file__).parents[2]
 GRID, FSDD = ROOT.parent / "shared/data/grid_s1", ROOT.parent / "shared/data/fsdd"
@@ -159,7 +160,7 @@ def test_a_folder_without_recordings_is_one_clear_line(tmp_path):
 def test_grid_clips_keep_their_own_sound_words_and_split():
     utterances = list(SPEAKERS["grid"](Shard("grid", 0, 12, source=str(GRID)), np.random.default_rng(0)))
     for utterance in utterances:
-        assert [text for text, _, _ in utterance.speech.words] == grid_sentence(utterance.id)
+        assert grid_name([text for text, _, _ in utterance.speech.words]) == utterance.id
         assert len(utterance.speech.samples) == pytest.approx(3 * RATE, abs=RATE // 100)
         assert defect(utterance.speech) is None
     splits = [recordings.grid_split(clip) for clip in recordings.grid_clips(GRID)]
