@@ -25,7 +25,7 @@ QUEUE_BLOCKS = 80
 QUEUE_CALLBACKS = 100
 DEAD_S = 0.3
 # Bluetooth microphones, and PulseAudio sources that slept, take this long to give their first block.
-FIRST_BLOCK_S = 2.5
+FIRST_BLOCK_S = 4.0
 RETRY_S = 0.5
 RETRY_LIBRARY_S = 10.0
 

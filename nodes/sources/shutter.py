@@ -20,14 +20,15 @@ class Shutter:
         self._latency_ns = latency_ns
         self._clock = ClockModel()
         self._last_ns: int | None = None
+        self._steps = 0
         self.period_ns = FIRST_PERIOD_NS
         self.jumps = 0
 
     def taken_ns(self, arrived_ns: int, driver_ns: int | None) -> int:
         """The host's time of a picture.
 
-        V4L2 drivers stamp frames with the host's monotonic clock as a rule: that is the answer.  Of a clock of
-        the camera's own (RTSP) only the pace is known: it smooths the arrivals less the latency.
+        V4L2 drivers stamp frames with the host's monotonic clock as a rule: that is the answer.  Of a clock
+        of the camera's own (RTSP) only the pace is known: it smooths the arrivals less the latency.
         """
         if driver_ns is None:
             taken = arrived_ns - self._latency_ns
@@ -38,6 +39,7 @@ class Shutter:
             taken = self._clock.host_ns(driver_ns)
         if self._last_ns is not None:
             step = min(max(taken - self._last_ns, SHORTEST_PERIOD_NS), LONGEST_PERIOD_NS)
-            self.period_ns += (step - self.period_ns) // 8
+            self._steps += 1
+            self.period_ns += (step - self.period_ns) // min(self._steps, 8)
         self._last_ns = taken
         return taken

@@ -61,11 +61,11 @@ def enough(count):
     return lambda messages: len(pictures(messages)) >= count
 
 
-def assert_in_order(messages):
+def assert_in_order(messages, period_ns=SECOND / 25):
     assert [m.seq for m in messages] == list(range(messages[0].seq, messages[0].seq + len(messages)))
     assert all(a.t_start_ns < b.t_start_ns and a.epoch <= b.epoch for a, b in pairwise(messages))
     holes = [b.t_start_ns - a.t_end_ns for a, b in pairwise(messages)]
-    assert max(holes) < 0.1 * SECOND, "every hole is told"
+    assert max(holes) < 3 * period_ns, "every hole is told"
 
 
 @pytest.mark.parametrize("fps", [12.0, 25.0, 60.0])
@@ -80,7 +80,7 @@ def test_pictures_come_with_the_time_they_were_sent(network_camera, watch, fps):
     assert np.median(late_ms) < 20
     assert seen[-1].t_end_ns - seen[-1].t_start_ns == pytest.approx(SECOND / fps, rel=0.3)
     assert {(m.stream, m.epoch, m.image.dtype) for m in seen} == {("camera", 2, np.dtype(np.uint8))}
-    assert_in_order(messages)
+    assert_in_order(messages, SECOND / fps)
 
 
 def test_a_known_latency_is_taken_off(network_camera, watch):

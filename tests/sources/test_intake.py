@@ -79,12 +79,14 @@ def test_blocks_are_16_khz_whatever_the_rate(rate):
     assert all(b.samples.dtype == np.float32 and 320 <= b.samples.size <= 800 for b in blocks)
 
 
-def test_a_steady_delay_is_believed():
-    """A card that is heard 30 ms late and says so."""
+@pytest.mark.parametrize(("delay", "epochs"), [(0.010, {0}), (0.150, {0, 1})])
+def test_a_steady_delay_is_believed(delay, epochs):
+    """A card that is heard late and says so; what is more than the clock can slew over is a jump, once."""
     card = Card()
     intake = Intake(card.rate)
-    blocks = [b for _ in range(4000) for b in intake.feed(card.callback(late=0.030, says=0.030))]
+    blocks = [b for _ in range(6000) for b in intake.feed(card.callback(late=delay, says=delay))]
     assert max(map(abs, errors_ms(card, blocks[-50:]))) < 2
+    assert {b.epoch for b in blocks} == epochs
 
 
 def test_a_wandering_delay_is_not_believed():

@@ -1,6 +1,7 @@
 """The microphone on real PortAudio devices: PulseAudio's null sink, and a line of known times."""
 
 import logging
+import sys
 import threading
 import time
 from itertools import pairwise
@@ -12,7 +13,6 @@ from fixtures_pulse import LineIn
 
 from nodes.runtime.messages import Audio, Gap
 from nodes.runtime.node import Context
-from nodes.sources import portaudio
 from nodes.sources.microphone import Microphone
 
 SECOND = 1_000_000_000
@@ -57,14 +57,19 @@ def test_a_tone_is_heard_as_it_was_played(sound_server, listen, tmp_path):
     sound_server.play(path)
     node = listen()
     messages = collect(node, 10, until=lambda m: len(sounding(m)) > 80)
-    heard = [m for m in sounding(messages)[20:] if m.samples.size > 300]
+    settled = sounding(messages)[20]
+    began = next(i for i, m in enumerate(messages) if m is settled)
+    heard = [m for m in messages[began:] if isinstance(m, Audio)]
     samples = np.concatenate([m.samples for m in heard])
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(samples.size)))
     assert np.argmax(spectrum) * 16_000 / samples.size == pytest.approx(1000, abs=2)
-    assert np.sqrt(np.mean(samples**2)) == pytest.approx(0.5 / np.sqrt(2), abs=0.03)
+    assert np.median(np.abs(samples)) == pytest.approx(0.5 / np.sqrt(2), abs=0.05)
     assert {m.samples.dtype for m in heard} == {np.dtype(np.float32)}
-    span = (heard[-1].t_end_ns - heard[0].t_start_ns) / SECOND
-    assert samples.size / 16_000 == pytest.approx(span, abs=0.02)
+    # A machine that is too busy loses sound before it reaches us; then it must have been told.
+    lost = sum(m.t_end_ns - m.t_start_ns for m in messages[began:] if isinstance(m, Gap))
+    span = heard[-1].t_end_ns - heard[0].t_start_ns - lost
+    assert samples.size / 16_000 == pytest.approx(span / SECOND, abs=0.02)
+    assert lost < 0.3 * SECOND
     assert_one_timeline(messages)
     assert {m.epoch for m in messages} == {4}
 
@@ -183,10 +188,8 @@ def test_nobody_stepping_costs_the_oldest_sound_and_says_so(sound_server, listen
 
 
 def test_a_missing_portaudio_is_a_gap_with_the_remedy(monkeypatch, listen):
-    def missing(device, callback):
-        raise portaudio.MissingLibraryError("PortAudio is missing: install libportaudio2")
-
-    monkeypatch.setattr(portaudio, "open_input", missing)
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
     messages = collect(listen(), 0.6)
     assert {type(m) for m in messages} == {Gap}
     assert messages[-1].reason == "PortAudio is missing: install libportaudio2"
