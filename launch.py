@@ -69,7 +69,7 @@ def _graph(
 
 
 def _run(graph: Graph, seconds: float | None) -> list[str]:
-    """Runs the graph, showing what it publishes; returns the words of each finished stretch of speech."""
+    """Runs the graph, showing what it publishes; returns the words of the last finals."""
     from nodes.outputs.follow import Follow
     from nodes.outputs.screen import Screen
     from nodes.runtime.rehearse import rehearse
@@ -97,7 +97,7 @@ def _run(graph: Graph, seconds: float | None) -> list[str]:
         finally:
             if follow:
                 follow.stop()
-    return follow.heard if follow else []
+    return list(follow.heard) if follow else []
 
 
 def _count(number: int, what: str) -> str:

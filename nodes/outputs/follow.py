@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +19,20 @@ from nodes.outputs.screen import Screen
 
 TOPICS = ("transcript.", "status", "voice")
 POLL_MS = 100
+HEARD = 1000
 REST_S = 0.5  # for what has arrived when it is stopped, also where there is no end of it
 
 
 class Follow:
-    """Shows what is published at ``address`` from ``start`` to ``stop``; ``heard`` keeps the words of each
-    final.
+    """Shows what is published at ``address`` from ``start`` to ``stop``.
 
+    heard: the words of the last finals, at most 1000: it may run for weeks.
     address: as the publisher binds it.  connected: set once the publisher has answered.  UserError for an
     address that nobody can connect to, and for keys that are not there.
     """
 
     def __init__(self, address: str, keys: str, screen: Screen) -> None:
-        self.heard: list[str] = []
+        self.heard: deque[str] = deque(maxlen=HEARD)
         self.connected = threading.Event()
         self._screen = screen
         self._stop = threading.Event()

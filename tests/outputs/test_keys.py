@@ -4,6 +4,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,18 @@ def test_who_started_it_reads_what_is_published_to_all_machines(publisher, folde
     follow.stop()
     assert "bin blue" in follow.heard
     assert "screen" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_who_started_it_keeps_a_bounded_number_of_sentences(publisher, folder, monkeypatch):
+    monkeypatch.setattr("nodes.outputs.follow.HEARD", 3)
+    follow = Follow(publisher.address, str(folder), Screen())
+    follow.start()
+    deadline = time.monotonic() + 10
+    while len(follow.heard) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    follow.stop()
+    assert list(follow.heard) == ["bin blue"] * 3
 
 
 def test_a_port_left_to_chance_cannot_be_followed():
