@@ -98,15 +98,15 @@ class Camera:
             self._thread.join(timeout=0.9)
 
     def _hand_out(self, shot: "_Shot") -> list[Message]:
-        """The picture, unless a Gap has been told for all its time; before it a Gap where there is a hole."""
+        """The picture, unless a Gap has been told for its time; before it a Gap where there is a hole."""
         made: list[Message] = []
-        end = shot.taken_ns + shot.period_ns
-        if end <= self._outlet.end_ns:
+        if shot.taken_ns < self._outlet.gap_end_ns:
             return []
         if shot.taken_ns - self._outlet.end_ns > (HOLE_PERIODS - 1) * shot.period_ns:
             reason = f"pictures of camera {self.device} dropped, the computer is too busy"
             made.append(self._outlet.gap(shot.taken_ns, reason if self._overflowed else shot.reason))
         self._overflowed = False
+        end = shot.taken_ns + shot.period_ns
         made.append(self._outlet.send(Picture, shot.epoch, shot.taken_ns, end, image=shot.image))
         return made
 

@@ -20,6 +20,7 @@ class Outlet:
 
     device: what people call it, in reasons.
     end_ns: up to here the port has told what it has; begins at the moment of opening.
+    gap_end_ns: the end of its latest Gap.
     epoch: that of the latest message; the first device of this process has ``context.epoch``.
     """
 
@@ -27,7 +28,7 @@ class Outlet:
         self._stream, self._port, self._seq = context.name, port, 0
         self._device, self._now_ns = device, context.now_ns
         self.epoch = context.epoch
-        self.end_ns = self._sent_ns = context.now_ns()
+        self.end_ns = self.gap_end_ns = self._sent_ns = context.now_ns()
 
     def send(
         self, kind: type[Content], epoch: int, t_start_ns: int, t_end_ns: int, **content: Any
@@ -57,7 +58,7 @@ class Outlet:
 
     def gap(self, until_ns: int, reason: str) -> Gap:
         """One gap, from what was told last until ``until_ns``."""
-        start, self.end_ns = self.end_ns, until_ns
+        start, self.end_ns, self.gap_end_ns = self.end_ns, until_ns, until_ns
         return Gap(t_start_ns=start, t_end_ns=until_ns, of=self._port, reason=reason, **self._stamp())
 
     def _stamp(self) -> dict[str, Any]:
