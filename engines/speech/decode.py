@@ -7,8 +7,8 @@ caller bounds, and with nothing else.
 
 Times.  The network sees no future and was taught by frame labels, so a word's frames come a little late: on
 GRID 120 ms after the word's start and 60 ms after its end (``START_LATE``, ``END_LATE``, in frames).  Set
-back by that, and not before the end of the word before, both are within 50 ms of the label for nine words
-in ten.
+back by that, and not before the end of the word before, nine words in ten start within 51 ms of the label
+and end within 40 (40 validation clips; ``benchmarks.speech`` prints it).
 
 Confidence.  The highest posterior of the word in its spike, after division of the log-probabilities by
 the model's ``temperature`` (Guo et al. 2017), a number in its metadata fitted on held-out speech; 1
