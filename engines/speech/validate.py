@@ -62,7 +62,8 @@ def validate_audio(network: nn.Module, corpus: Corpus, noise: Tensor, mel: augme
         "synthetic, known voices": [
             u for u in corpus.select("validation") if u.kind in ("espeak", "flite", "festival")
         ],
-        "synthetic, voices kept out": corpus.select("heldout"),
+        "espeak-ng steph, kept out": corpus.select("heldout", ["espeak"]),
+        "festival ked, kept out": corpus.select("heldout", ["festival"]),
         "digits, speaker kept out": corpus.select("test", ["fsdd"]),
     }
     figures = {}
