@@ -22,7 +22,7 @@ class RunByDefault(TyperGroup):
     """``python launch.py --source FILE`` is ``python launch.py run --source FILE``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args[:1] != ["--help"] and (not args or args[0] not in self.commands):
+        if not args or (args[0].startswith("-") and args[0] != "--help"):
             args = ["run", *args]
         parsed: list[str] = super().parse_args(ctx, args)
         return parsed

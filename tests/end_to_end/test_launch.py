@@ -156,6 +156,12 @@ def test_flags_that_make_no_sense(arguments, said):
     assert said in refused(*arguments)
 
 
+def test_a_mistyped_command_is_named():
+    done = launch("lisen")
+    assert done.returncode == 2
+    assert "No such command 'lisen'" in done.stderr
+
+
 def test_the_help_tells_every_command():
     text = launch("--help").stdout
     for command in ("run", "demo", "listen", "doctor"):
