@@ -101,7 +101,7 @@ class SoundBatches:
     def __init__(self, corpus: Corpus, shares: dict[str, float], batch: int, frames: int, seed: int) -> None:
         """shares: how often a canvas starts with each kind; kinds the corpus lacks are left out."""
         self.corpus, self.batch, self.frames = corpus, batch, frames
-        self.rng = np.random.default_rng(seed)
+        self.seed = seed
         self.seconds = frames * FRAME_SECONDS
         pool = [
             u
@@ -115,9 +115,9 @@ class SoundBatches:
         self.short = sorted((u for u in pool if u.words and u.seconds < 1.6), key=lambda u: u.seconds)
         self.short_seconds = np.array([u.seconds for u in self.short])
 
-    def next(self) -> tuple[Tensor, Tensor, Labels]:
-        """sound [B, N], speaking [B, N] (1 inside an utterance), labels."""
-        rng, device = self.rng, self.corpus.sound.device
+    def at(self, step: int) -> tuple[Tensor, Tensor, Labels]:
+        """sound [B, N], speaking [B, N] (1 inside an utterance), labels; the same for the same step."""
+        rng, device = np.random.default_rng([self.seed, step]), self.corpus.sound.device
         kinds = list(self.by_kind)
         slots: list[list[tuple[Utterance, float, float]]] = [[], []]
         timelines: list[Timed] = []
@@ -174,7 +174,7 @@ class PairBatches:
         self, corpus: Corpus, lips: Lips, kinds: dict[str, float], batch: int, frames: int, seed: int
     ) -> None:
         self.corpus, self.lips, self.batch, self.frames = corpus, lips, batch, frames
-        self.rng = np.random.default_rng(seed)
+        self.seed = seed
         pools = {k: [u for u in corpus.select("train", [k]) if u.id in lips.clips] for k in kinds}
         self.pools = {k: pool for k, pool in pools.items() if pool}
         if not self.pools:
@@ -182,9 +182,9 @@ class PairBatches:
         weights = np.array([kinds[k] for k in self.pools])
         self.weights = weights / weights.sum()
 
-    def next(self) -> tuple[Tensor, Tensor, Tensor, Labels]:
-        """sound [B, N], pictures uint8 [B,T,S,S], present [B,T] (0 off the clip), labels."""
-        rng, device = self.rng, self.corpus.sound.device
+    def at(self, step: int) -> tuple[Tensor, Tensor, Tensor, Labels]:
+        """sound [B, N], pictures uint8 [B,T,S,S], present [B,T] (0 off the clip), labels; the same for the same step."""
+        rng, device = np.random.default_rng([self.seed, step]), self.corpus.sound.device
         rows, timelines, index = [], [], np.zeros((self.batch, self.frames), np.int64)
         present = np.zeros((self.batch, self.frames), np.float32)
         kinds = list(self.pools)

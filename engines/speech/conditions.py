@@ -33,6 +33,11 @@ class Bench:
             raise UserError("this stage needs lips: give --lips")
         return self.lips
 
+    def begin(self, seed: int, step: int) -> None:
+        """What is drawn in a step depends on the step alone, so a resumed training is the one not stopped."""
+        self.generator.manual_seed(seed * 1_000_003 + step)
+        torch.manual_seed(seed * 1_000_003 + step)
+
     def degrade(self, sound: Tensor, speaking: Tensor, clean: float) -> Tensor:
         """Room, microphone, noise from -10 to 20 dB for all but a share ``clean``, gain."""
         g, (b, n) = self.generator, sound.shape

@@ -60,15 +60,12 @@ class Corpus:
             and (heard is None or u.voice in heard)
         ]
 
-    def samples(self, utterance: Utterance) -> np.ndarray:
-        """float32 [n], -1..1."""
-        return self.sound[utterance.start : utterance.end].cpu().numpy().astype(np.float32) / 32768.0
-
 
 def load_corpus(folder: Path, device: torch.device) -> Corpus:
     """Raises UserError where the folder has no shards (make them: ``python -m
     engines.speech.corpus``)."""
-    indices = sorted(folder.glob("*.jsonl"))
+    # A shard none of whose utterances was good has an empty table and no sound.
+    indices = sorted(index for index in folder.glob("*.jsonl") if index.stat().st_size)
     if not indices:
         raise UserError(
             f"{folder}: no *.jsonl shards; make them with `python -m engines.speech.corpus {folder}`"

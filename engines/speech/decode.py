@@ -11,8 +11,8 @@ back by that, and not before the end of the word before, nine words in ten start
 and end within 40 (40 validation clips; ``benchmarks.speech`` prints it).
 
 Confidence.  The highest posterior of the word in its spike, after division of the log-probabilities by
-the model's ``temperature`` (Guo et al. 2017), a number in its metadata fitted on held-out speech; 1
-without one.
+the ``temperature`` in the model's metadata (Guo et al. 2017); 1 without one, as in the weights that ship,
+whose confidence is therefore as the network was trained, not calibrated.
 """
 
 from collections.abc import Sequence

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
@@ -17,19 +16,23 @@ from engines.speech.validate import Report
 N = TypeVar("N", bound=nn.Module)
 
 
+class Stopped(Exception):  # noqa: N818
+    """The time given is over; the checkpoint is written, and the same command goes on from it."""
+
+
 def run_stage(
     name: str,
     trained: N,
     recipe: Recipe,
     work: Path,
     device: torch.device,
-    step_loss: Callable[[float], tuple[Tensor, dict[str, Tensor]]],
+    step_loss: Callable[[int], tuple[Tensor, dict[str, Tensor]]],
     check: Callable[[N], Report],
     seconds: float,
 ) -> N:
     """AdamW, warm-up then cosine, averaged weights; a checkpoint each minute; returns the averaged network.
 
-    step_loss: progress 0..1 -> (loss, figures to show).  seconds: stop (to be resumed) after so long.
+    step_loss: number of the step -> (loss, figures to show).  seconds: raise Stopped after so long.
     """
     parameters = [p for p in trained.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
@@ -81,7 +84,7 @@ def run_stage(
             for group in optimiser.param_groups:
                 group["lr"] = recipe.peak_rate * rate(step)
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-                loss, figures = step_loss(step / recipe.steps)
+                loss, figures = step_loss(step)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -100,10 +103,9 @@ def run_stage(
                 saved_at = now
             if now - began > seconds:
                 save(step + 1)
-                progress.console.print(
+                raise Stopped(
                     f"{name}: stopped at step {step + 1} after {now - began:.0f} s; run again to go on"
                 )
-                raise typer.Exit(3)
     if first < recipe.steps:
         save(recipe.steps)
     network: N = averaged.module.eval()  # type: ignore[assignment]

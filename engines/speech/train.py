@@ -23,7 +23,7 @@ from engines.speech.export import export_all
 from engines.speech.losses import agreement_loss, speaking_samples, speech_loss
 from engines.speech.model import Audio, Fusion, Size, Video
 from engines.speech.recipe import FULL, HOLD_OUT, PAIR_SHARES, SHARES, SMOKE, Recipe
-from engines.speech.stage import N, run_stage
+from engines.speech.stage import N, Stopped, run_stage
 from engines.speech.validate import Report, validate_audio, validate_fusion, validate_video
 from engines.speech.vocabulary import TOKENS
 from nodes.runtime.errors import UserError
@@ -33,8 +33,10 @@ def train_audio(bench: Bench, recipe: Recipe, work: Path, size: Size, seconds: f
     network = Audio(size).to(bench.device)
     batches = SoundBatches(bench.corpus, SHARES, recipe.batch, recipe.frames, recipe.seed)
 
-    def step(progress: float) -> tuple[Tensor, dict[str, Tensor]]:
-        sound, speaking, labels = batches.next()
+    def step(number: int) -> tuple[Tensor, dict[str, Tensor]]:
+        bench.begin(recipe.seed, number)
+        progress = number / recipe.steps
+        sound, speaking, labels = batches.at(number)
         with torch.autocast(bench.device.type, enabled=False):
             clean = 0.6 if progress < 0.1 else 0.25
             features = bench.features(bench.degrade(sound, speaking, clean), warp=True)
@@ -52,8 +54,10 @@ def train_video(bench: Bench, recipe: Recipe, work: Path, size: Size, seconds: f
     network = Video(size).to(bench.device)
     batches = PairBatches(bench.corpus, lips, PAIR_SHARES, recipe.batch, recipe.frames, recipe.seed)
 
-    def step(progress: float) -> tuple[Tensor, dict[str, Tensor]]:
-        _, pictures, there, labels = batches.next()
+    def step(number: int) -> tuple[Tensor, dict[str, Tensor]]:
+        bench.begin(recipe.seed, number)
+        progress = number / recipe.steps
+        _, pictures, there, labels = batches.at(number)
         with torch.autocast(bench.device.type, enabled=False):
             mouths = augment_lips.distort(pictures, bench.generator)
             b, t = there.shape
@@ -92,9 +96,10 @@ def train_fusion(
     trained = nn.ModuleDict({"fusion": network, "audio": audio.agreement, "video": video.agreement})
     batches = PairBatches(bench.corpus, lips, PAIR_SHARES, recipe.batch, recipe.frames, recipe.seed)
 
-    def step(progress: float) -> tuple[Tensor, dict[str, Tensor]]:
+    def step(number: int) -> tuple[Tensor, dict[str, Tensor]]:
         g = bench.generator
-        sound, pictures, there, labels = batches.next()
+        bench.begin(recipe.seed, number)
+        sound, pictures, there, labels = batches.at(number)
         b, t = there.shape
         with torch.no_grad(), torch.autocast(bench.device.type, enabled=False):
             mouths = augment_lips.distort(pictures, g)
@@ -195,3 +200,6 @@ if __name__ == "__main__":
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except Stopped as stopped:
+        print(stopped)
+        sys.exit(3)

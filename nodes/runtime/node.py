@@ -23,7 +23,8 @@ class Context:
 
     name: the node's id in ``pipeline.yaml``; a source stamps it into ``stream``.
     epoch: first epoch a source in this process may use; it rises with every restart of the group.
-    live: False when a file is read as fast as it goes: wait for watermarks, never for the wall clock.
+    live: False when a file is read, at whatever speed: it waits for its reader, so wait for watermarks, never
+        for the wall clock, and a busy machine changes no word.
     wired: its input ports that something is connected to; None where that is not known.
     now_ns: the host's monotonic clock, nanoseconds.
     wake: may be called from any thread; asks the host to call ``step`` now instead of at the next tick.

@@ -70,17 +70,22 @@ def test_the_recipe_learns_and_leaves_engines_that_reproduce_themselves(prepared
         assert "word error rate" in card
 
 
-def test_a_stopped_training_goes_on_where_it_was(prepared, tmp_path):
-    options = ("--stages", "audio", "--steps", "audio=8")
-    stopped = train(prepared, tmp_path / "work", *options, "--seconds", "0")
+def test_a_stopped_training_goes_on_as_if_it_had_not_stopped(prepared, tmp_path):
+    options = ("--stages", "audio", "--steps", "audio=4")
+    stopped = train(prepared, tmp_path / "halves", *options, "--seconds", "0")
     assert stopped.returncode == 3
     assert "run again to go on" in stopped.stdout
-    assert not (tmp_path / "work/audio.weights.pt").exists()
-    resumed = train(prepared, tmp_path / "work", *options)
+    assert not (tmp_path / "halves/audio.weights.pt").exists()
+    resumed = train(prepared, tmp_path / "halves", *options)
     assert resumed.returncode == 0, resumed.stderr[-2000:]
     assert "audio step 0 " not in resumed.stdout
-    weights = torch.load(tmp_path / "work/audio.weights.pt", weights_only=True)
-    assert all(bool(torch.isfinite(w).all()) for w in weights.values())
+    whole = train(prepared, tmp_path / "whole", *options)
+    assert whole.returncode == 0, whole.stderr[-2000:]
+    halves, once = (
+        torch.load(tmp_path / name / "audio.weights.pt", weights_only=True) for name in ("halves", "whole")
+    )
+    for name, weight in once.items():
+        torch.testing.assert_close(halves[name], weight, atol=1e-6, rtol=1e-4)
 
 
 def test_without_a_corpus_it_says_how_to_make_one(prepared, tmp_path):
