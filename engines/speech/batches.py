@@ -183,7 +183,7 @@ class PairBatches:
         self.weights = weights / weights.sum()
 
     def at(self, step: int) -> tuple[Tensor, Tensor, Tensor, Labels]:
-        """sound [B, N], pictures uint8 [B,T,S,S], present [B,T] (0 off the clip), labels; the same for the same step."""
+        """sound [B, N], pictures uint8 [B,T,S,S], present [B,T] (0 off the clip), labels."""
         rng, device = np.random.default_rng([self.seed, step]), self.corpus.sound.device
         rows, timelines, index = [], [], np.zeros((self.batch, self.frames), np.int64)
         present = np.zeros((self.batch, self.frames), np.float32)
