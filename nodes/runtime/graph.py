@@ -61,7 +61,7 @@ HEALTH = "health"
 
 MB = 1_000_000
 BOUNDS = {
-    "audio": Bound(1024, 256_000),  # 4 s at 16 kHz: a group that was killed comes back within that
+    "audio": Bound(1024, 500_000),  # 6 s in blocks of 20 ms: a group that was killed is back within 5
     "picture": Bound(5, 32 * MB),  # 0.2 s: an older picture has missed its sound
     "face": Bound(25, MB),
     "transcript": Bound(256, MB),
