@@ -39,17 +39,21 @@ class Face:
         detect_every: int = DETECT_EVERY,
         min_face: float = MIN_FACE,
     ) -> None:
-        if detect_every < 1:
-            raise UserError(f"detect_every: {detect_every} is not a number of pictures; the least is 1")
-        self._detector = open_detector(detector, yunet, min_face)
-        self._detect_every = detect_every
+        self.detector = detector
+        self.yunet = yunet
+        self.detect_every = detect_every
+        self.min_face = min_face
         self._tracker: Tracker | None = None
         self._epoch: tuple[str, int] | None = None
 
     def open(self, context: Context) -> None:
+        """Raises UserError for options that make no sense and where there is no such detector."""
+        if self.detect_every < 1:
+            raise UserError(f"detect_every: {self.detect_every} is not a number of pictures; the least is 1")
+        detector = open_detector(self.detector, self.yunet, self.min_face)
         # A picture is too little work to share, and OpenCV's threads spin.
         cv2.setNumThreads(1)
-        self._tracker = Tracker(self._detector, LandmarkEngine(), self._detect_every)
+        self._tracker = Tracker(detector, LandmarkEngine(), self.detect_every)
 
     def step(self, messages: Sequence[Message]) -> list[Message]:
         return [self._answer(m) for m in messages if isinstance(m, Picture) or _is_picture_gap(m)]
