@@ -79,6 +79,9 @@ samples.
 No person marked the points: the teacher is YuNet (Apache-2.0), and only faces where its score is at least
 {confident} are kept, so the errors below are distances from YuNet's opinion.
 
+Licence of these weights: research use, as FER2013 asks. Other use needs weights trained without it, which
+`engines/face/train.py` cannot do yet: it stops at a data folder without `fer2013.zip`.
+
 ## Measured on the held-out sets
 
 Means with 95 % confidence intervals (percentile bootstrap over pictures, for GRID over clips). Landmark
