@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,22 +26,29 @@ def free_address() -> str:
 
 @contextmanager
 def launched(address: str, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """``python launch.py`` with ``options``, publishing at ``address``; stopped by SIGINT at the end."""
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "launch.py"), "run", "--address", address, *options],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGINT)
+    """``python launch.py`` with ``options``, publishing at ``address``; stopped by SIGINT at the end.
+
+    What it said is shown where it failed by itself.
+    """
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "launch.py"), "run", "--address", address, *options],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            text=True,
+        )
         try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
+            yield process
+        finally:
+            if process.poll():
+                said.seek(0)
+                print(said.read().strip(), file=sys.stderr)
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 @contextmanager
@@ -56,11 +64,11 @@ def subscribed(address: str, topic: str = "") -> Iterator[zmq.Socket[bytes]]:
 
 
 def wait_for(subscriber: "zmq.Socket[bytes]", process: subprocess.Popen[str], topic: bytes) -> None:
-    """Until something was published under ``topic``; SystemExit with its last words if the process ended."""
+    """Until something was published under ``topic``; SystemExit if the process ended."""
     until_s = time.monotonic() + START_S
     while time.monotonic() < until_s:
         if process.poll() is not None:
-            raise SystemExit(f"launch.py ended: {process.stderr.read().strip() if process.stderr else ''}")
+            raise SystemExit(f"launch.py ended with {process.returncode}")
         if subscriber.poll(200) and subscriber.recv_multipart()[0].startswith(topic):
             return
     raise SystemExit(f"nothing published under {topic.decode()} for {START_S:.0f} s")
