@@ -118,15 +118,18 @@ def test_a_slow_group_costs_pictures_and_tells_the_hole_in_the_sound(tmp_path):
 
 
 def test_a_node_that_fails_is_opened_again_and_the_others_do_not_notice(tmp_path):
-    with Hosted(tmp_path, lips="{crash_on: 10}", epoch=4096 * 3) as hosted:
-        hosted.run_to_its_end()
+    # Not live: on a busy machine too every picture comes, so the only holes are those of the failure.
+    options = {"tone": "{count: 100}", "lips": "{crash_on: 10}"}
+    with Hosted(tmp_path, live=False, epoch=4096 * 3, **options) as hosted:
+        hosted.until(lambda: hosted.rows("Face", epoch=4096 * 3 + 1), 30)
+        hosted.run_to_its_end(30)
         faces = hosted.rows("Face")
         assert {r["epoch"] for r in faces} == {4096 * 3, 4096 * 3 + 1}
-        assert max(r["seq"] for r in faces) == 49
+        assert max(r["seq"] for r in faces) == 99
         gap = hosted.rows("Gap", port="face")[0]
         assert gap["reason"] == "lips failed"
         covered(faces + hosted.rows("Gap", port="face"))
-        assert [r["seq"] for r in hosted.rows("Voice")] == list(range(50))
+        assert [r["seq"] for r in hosted.rows("Voice")] == list(range(100))
         states = [r["nodes"]["lips"]["state"] for r in hosted.rows("Health", group="perceive")]
         assert states[-1] == "ok"
 
