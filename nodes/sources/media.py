@@ -100,6 +100,7 @@ class Media:
     def _play(self, context: Context, info: MediaInfo, cuts: list[Cut]) -> None:
         seq = dict.fromkeys(PORTS, 0)
         epoch, offset_ns, t0_ns = context.epoch, 0, None
+        reported = False
         while not self._stop.is_set():
             damage: Counter[str] = Counter()
             played_ns = end_ns = 0
@@ -117,7 +118,7 @@ class Media:
                 end_ns = max(end_ns, piece.t_end_ns)
                 if not isinstance(piece.content, str):
                     played_ns = max(played_ns, piece.t_end_ns)
-            _report(info, played_ns, damage)
+            reported = reported or _report(info, played_ns, damage)
             if not self.loop:
                 return
             epoch, offset_ns = epoch + 1, offset_ns + end_ns
@@ -146,8 +147,8 @@ def _message(piece: Piece, stream: str, seq: int, epoch: int, t0_ns: int) -> Mes
     return Picture(stream=stream, seq=seq, epoch=epoch, t_start_ns=start, t_end_ns=end, image=piece.content)
 
 
-def _report(info: MediaInfo, played_ns: int, damage: Counter[str]) -> None:
-    """One line, when less was played than the file announces."""
+def _report(info: MediaInfo, played_ns: int, damage: Counter[str]) -> bool:
+    """One line, when less was played than the file announces; whether there was one to say."""
     faults = [f"{what}: {count}" for what, count in damage.items()]
     if info.duration_ns - played_ns > MISSING_END_NS:
         faults.insert(
@@ -159,3 +160,4 @@ def _report(info: MediaInfo, played_ns: int, damage: Counter[str]) -> None:
             info.path,
             ", ".join(faults),
         )
+    return bool(faults)

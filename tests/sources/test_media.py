@@ -309,6 +309,21 @@ def test_a_truncated_file_plays_what_is_there_and_says_so_once(clip, tmp_path, c
     assert "of the 3.0 s" in caplog.text
 
 
+def test_a_damaged_file_in_a_loop_says_so_once(tmp_path, caplog):
+    whole = write(tmp_path / "whole.mkv", tone(48_000, 3.0), 48_000, [(i / 25, grey(i)) for i in range(75)])
+    path = tmp_path / "half.mkv"
+    path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    node = Media(path=str(path), speed=0.0, loop=True)
+    node.open(Context(name="clip"))
+    messages, deadline = [], time.monotonic() + 20
+    while (not messages or messages[-1].epoch < 3) and time.monotonic() < deadline:
+        messages += node.step([])
+        time.sleep(0.001)
+    node.close()
+    assert messages[-1].epoch == 3
+    assert caplog.text.count("truncated or damaged") == 1
+
+
 def test_damage_in_the_middle_leaves_the_rest_playing(tmp_path, caplog):
     path = write(tmp_path / "a.mp4", tone(48_000, 3.0), 48_000, sound_codec="flac")
     data = bytearray(path.read_bytes())
