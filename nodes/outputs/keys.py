@@ -1,7 +1,7 @@
 """Who may read what leaves this machine: a folder of CURVE certificates (ZeroMQ RFC 26).
 
 ``server.key_secret`` stays with the publisher.  Every other ``*.key`` in the folder is a subscriber that may
-connect; it takes ``server.key`` and its own ``NAME.key_secret`` with it.  Made by
+connect; it takes copies of ``server.key`` and its own ``NAME.key_secret`` with it.  Made by
 ``python -m nodes.outputs.keys FOLDER``.
 """
 
@@ -63,4 +63,4 @@ if __name__ == "__main__":
         make(Path(sys.argv[1]))
     except UserError as error:
         sys.exit(str(error))
-    print(f"{sys.argv[1]}: server.key_secret stays here; a subscriber takes server.key and client.key_secret")
+    print(f"{sys.argv[1]}: server.key_secret stays here; copy server.key and client.key_secret to a subscriber")

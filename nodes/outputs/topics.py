@@ -41,7 +41,8 @@ that one only, and `seq` jumps.
 
 **From other machines.** An address that others can reach needs keys (CURVE, ZeroMQ's encryption):
 `python -m nodes.outputs.keys keys` makes a folder of them; set `keys: keys` beside the `address`. A
-subscriber takes `server.key` and its own `client.key_secret` with it. Every `*.key` there may connect.
+subscriber takes copies of `server.key` and `client.key_secret` with it; both stay here too, since what is
+shown while it runs is read with them. Every `*.key` there may connect.
 """
 
 # 2026-01-05 12:00:00 UTC, an hour after the machine was started.
