@@ -63,4 +63,6 @@ if __name__ == "__main__":
         make(Path(sys.argv[1]))
     except UserError as error:
         sys.exit(str(error))
-    print(f"{sys.argv[1]}: server.key_secret stays here; copy server.key and client.key_secret to a subscriber")
+    print(
+        f"{sys.argv[1]}: server.key_secret stays here; a subscriber copies server.key and client.key_secret"
+    )
