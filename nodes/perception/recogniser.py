@@ -8,19 +8,18 @@ chunk.
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from engines.engine import Arrays, Engine, ModelError, Spec, next_state, open_engine, zero_state
+from engines.engine import Arrays, ModelError
 from engines.speech.features import BANDS, LogMel
+from engines.stream import Stream
 from nodes.perception.fallback import Fallback, face_quality
 from nodes.runtime.align import Chunk
 from nodes.runtime.messages import CHUNK_FRAMES, MOUTH_SIZE
 
-Shapes = Mapping[str, tuple[int, ...]]
 HEARD_BY = {"av": "av", "audio": "a", "video": "v", "none": ""}
 
 
@@ -58,19 +57,24 @@ class Recogniser:
 
     def __init__(self, folder: Path) -> None:
         frames = (1, CHUNK_FRAMES)
-        self._audio = _Stream(folder / "audio.onnx", {"features": (1, 4 * CHUNK_FRAMES, BANDS)})
-        self._video = _Stream(
+        self._audio = Stream(folder / "audio.onnx", {"features": (1, 4 * CHUNK_FRAMES, BANDS)})
+        self._video = Stream(
             folder / "video.onnx", {"mouths": (*frames, MOUTH_SIZE, MOUTH_SIZE), "valid": frames}, {"mouths"}
         )
         widths = {"audio": self._audio.shape("encoding"), "video": self._video.shape("encoding")}
         valid = {"audio_valid": frames, "video_valid": frames}
-        self._fusion = _Stream(folder / "fusion.onnx", {**widths, **valid})
-        self.tokens = self._audio.tokens
+        self._fusion = Stream(folder / "fusion.onnx", {**widths, **valid})
+        self.tokens = _read_tokens(self._audio)
         words = {"log_probs": (*frames, len(self.tokens)), "voice": frames}
         encoded = {**words, "agreement": (*frames, 64)}
-        self._audio.give(encoded, self.tokens)
-        self._video.give(encoded, self.tokens)
-        self._fusion.give({**words, "reliability": (*frames, 2)}, self.tokens)
+        self._audio.give(encoded)
+        self._video.give(encoded)
+        self._fusion.give({**words, "reliability": (*frames, 2)})
+        for stream in (self._video, self._fusion):
+            if _read_tokens(stream) != self.tokens:
+                raise ModelError(
+                    f"{stream.path}: knows other words than the audio model beside it; use one export"
+                )
         self._mel = LogMel()
         self._fallback = Fallback()
         self._unfused = 0
@@ -136,66 +140,11 @@ class Recogniser:
         )
 
 
-class _Stream:
-    """One engine with its state."""
-
-    def __init__(self, path: Path, inputs: Shapes, pictures: frozenset[str] | set[str] = frozenset()) -> None:
-        require: Spec = {
-            name: (shape, np.dtype(np.uint8 if name in pictures else np.float32))
-            for name, shape in inputs.items()
-        }
-        self._path = path
-        self._engine: Engine = open_engine(path, require)
-        unknown = [n for n in self._engine.inputs if n not in inputs and not n.startswith("state_")]
-        if unknown:
-            raise ModelError(f"{path}: takes {unknown[0]}, which nothing gives it; wrong model file")
-        self.tokens = self._read_tokens()
-        self.temperature = self._read_temperature()
-        self.reset()
-
-    def reset(self) -> None:
-        self._state = zero_state(self._engine)
-
-    def run(self, feeds: Arrays) -> Arrays:
-        outputs = self._engine.run({**feeds, **self._state})
-        self._state = next_state(outputs)
-        return outputs
-
-    def shape(self, output: str) -> tuple[int, ...]:
-        if output not in self._engine.outputs:
-            raise ModelError(f"{self._path}: has no output {output}; wrong model file")
-        return self._engine.outputs[output][0]
-
-    def give(self, outputs: Shapes, tokens: list[str]) -> None:
-        """Raises ModelError unless these outputs have these shapes and the words are these."""
-        for name, shape in outputs.items():
-            if self.shape(name) != shape:
-                raise ModelError(
-                    f"{self._path}: output {name} must be {list(shape)}, is {list(self.shape(name))}; "
-                    "wrong model file"
-                )
-        if self.tokens != tokens:
-            raise ModelError(
-                f"{self._path}: knows other words than the audio model beside it; use one export"
-            )
-
-    def _read_tokens(self) -> list[str]:
-        try:
-            tokens = json.loads(self._engine.metadata.get("tokens", ""))
-        except json.JSONDecodeError:
-            tokens = None
-        if not isinstance(tokens, list) or len(tokens) < 2 or not all(isinstance(t, str) for t in tokens):
-            raise ModelError(f"{self._path}: its metadata has no list of tokens; re-export it")
-        return tokens
-
-    def _read_temperature(self) -> float:
-        text = self._engine.metadata.get("temperature", "1")
-        try:
-            temperature = float(text)
-        except ValueError:
-            temperature = 0.0
-        if not 0.01 <= temperature <= 100:
-            raise ModelError(
-                f"{self._path}: its metadata has temperature {text[:40]!r}, no number; re-export it"
-            )
-        return temperature
+def _read_tokens(stream: Stream) -> list[str]:
+    try:
+        tokens = json.loads(stream.metadata.get("tokens", ""))
+    except json.JSONDecodeError:
+        tokens = None
+    if not isinstance(tokens, list) or len(tokens) < 2 or not all(isinstance(t, str) for t in tokens):
+        raise ModelError(f"{stream.path}: its metadata has no list of tokens; re-export it")
+    return tokens

@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from engines import stream
 from engines.engine import next_state, open_engine, zero_state
 from engines.speech.decode import Beam
 from engines.speech.features import LogMel
@@ -367,7 +368,7 @@ def recorded(monkeypatch):
         made[path.stem] = Recorder(path, require)
         return made[path.stem]
 
-    monkeypatch.setattr(recogniser, "open_engine", opening)
+    monkeypatch.setattr(stream, "open_engine", opening)
     return made
 
 
