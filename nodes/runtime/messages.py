@@ -61,13 +61,16 @@ class Picture(Message):
 
 
 class Face(Message):
-    """The tracked face of one picture.
+    """One face of one picture.  Several in a picture follow each other, the most prominent first.
+
+    They share stream, seq, epoch and times.
 
     mouth: uint8 [88, 88] grey, stabilised: eyes level, mouth centred.  face: uint8 [64, 64] grey.
     box: x, y, width, height in pixels of the picture.  landmarks: float32 [5, 2], the person's right eye,
     left eye, nose tip, right mouth corner, left mouth corner, as YuNet orders them, in pixels of the picture.
     quality: 0..1, what the lips can be trusted for (size, blur, pose, occlusion, out of frame).
-    track: rises when another face is taken up.
+    track: which face it is, for as long as it is followed; a number is not given to a second face.
+    last: no other face of the same picture follows.
     """
 
     port: ClassVar[str] = "face"
@@ -77,6 +80,7 @@ class Face(Message):
     landmarks: np.ndarray
     quality: float
     track: int
+    last: bool = True
 
 
 class Gap(Message):
@@ -111,6 +115,7 @@ class Transcript(Message):
     mode: "av", "audio", "video" or "none".  modalities: reliability 0..1 of each, over the segment's last
     chunk.
     sync_error_ms: how much later the picture is than the sound, None while not known.
+    face: ``track`` of the face that is read, None where none is.
     """
 
     port: ClassVar[str] = "transcript"
@@ -122,10 +127,15 @@ class Transcript(Message):
     mode: str
     modalities: dict[str, float]
     sync_error_ms: float | None
+    face: int | None = None
 
 
 class Voice(Message):
-    """Every chunk: is somebody speaking, by sound or by lips.  probability: 0..1; mode: as in Transcript."""
+    """Every chunk: is somebody speaking, by sound or by lips.  probability: 0..1.
+
+    mode, modalities, sync_error_ms, face: as in Transcript.
+    faces: for every face in view, by ``track``: is it the one who speaks; None while that cannot be told.
+    """
 
     port: ClassVar[str] = "voice"
     speaking: bool
@@ -133,6 +143,8 @@ class Voice(Message):
     mode: str
     modalities: dict[str, float]
     sync_error_ms: float | None
+    face: int | None = None
+    faces: dict[int, bool | None] = {}
 
 
 class Health(Message):
