@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engines.engine import Arrays, Engine, ModelError, Spec, next_state, open_engine, zero_state
+from engines.engine import Arrays, Engine, ModelError, Opener, Spec, next_state, open_engine, zero_state
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -23,13 +23,14 @@ class Stream:
         inputs: Shapes,
         pictures: frozenset[str] | set[str] = frozenset(),
         indices: frozenset[str] | set[str] = frozenset(),
+        opener: Opener = open_engine,
     ) -> None:
         kinds = dict.fromkeys(pictures, np.uint8) | dict.fromkeys(indices, np.int64)
         require: Spec = {
             name: (shape, np.dtype(kinds.get(name, np.float32))) for name, shape in inputs.items()
         }
         self.path = path
-        self._engine: Engine = open_engine(path, require)
+        self._engine: Engine = opener(path, require)
         unknown = [n for n in self._engine.inputs if n not in inputs and not n.startswith("state_")]
         if unknown:
             raise ModelError(f"{path}: takes {unknown[0]}, which nothing gives it; wrong model file")

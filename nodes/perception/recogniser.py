@@ -9,11 +9,12 @@ chunk.
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from engines.engine import Arrays, ModelError
+from engines.engine import Arrays, ModelError, Opener, open_engine
 from engines.speech.features import BANDS, LogMel
 from engines.stream import Stream
 from nodes.perception.fallback import Fallback, face_quality
@@ -55,15 +56,16 @@ class Recogniser:
     with the others.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, opener: Opener = open_engine) -> None:
+        load = partial(Stream, opener=opener)
         frames = (1, CHUNK_FRAMES)
-        self._audio = Stream(folder / "audio.onnx", {"features": (1, 4 * CHUNK_FRAMES, BANDS)})
-        self._video = Stream(
+        self._audio = load(folder / "audio.onnx", {"features": (1, 4 * CHUNK_FRAMES, BANDS)})
+        self._video = load(
             folder / "video.onnx", {"mouths": (*frames, MOUTH_SIZE, MOUTH_SIZE), "valid": frames}, {"mouths"}
         )
         widths = {"audio": self._audio.shape("encoding"), "video": self._video.shape("encoding")}
         valid = {"audio_valid": frames, "video_valid": frames}
-        self._fusion = Stream(folder / "fusion.onnx", {**widths, **valid})
+        self._fusion = load(folder / "fusion.onnx", {**widths, **valid})
         self.tokens = _read_tokens(self._audio)
         words = {"log_probs": (*frames, len(self.tokens)), "voice": frames}
         encoded = {**words, "agreement": (*frames, 64)}

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import engines.speech
-from engines.engine import ModelError
+from engines.engine import ModelError, Opener, open_engine
 from engines.speech.decode import make_decoder
 from engines.speech.grammar import load_grammar
 from nodes.perception.recogniser import Heard, Recogniser
@@ -41,6 +41,7 @@ class Transcribe:
 
     inputs: ClassVar[tuple[str, ...]] = ("audio", "face")
     outputs: ClassVar[tuple[str, ...]] = ("transcript", "voice")
+    opener: ClassVar[Opener] = open_engine  # what loads its models
 
     def __init__(
         self,
@@ -70,7 +71,7 @@ class Transcribe:
     def open(self, context: Context) -> None:
         """Raises UserError for a model or a grammar that cannot be used."""
         try:
-            self._recogniser = Recogniser(self._folder)
+            self._recogniser = Recogniser(self._folder, type(self).opener)
         except ModelError as error:
             raise UserError(str(error)) from error
         tokens = self._recogniser.tokens

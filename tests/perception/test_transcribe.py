@@ -5,7 +5,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from engines import stream
 from engines.engine import next_state, open_engine, zero_state
 from engines.speech.decode import Beam
 from engines.speech.features import LogMel
@@ -368,7 +367,7 @@ def recorded(monkeypatch):
         made[path.stem] = Recorder(path, require)
         return made[path.stem]
 
-    monkeypatch.setattr(stream, "open_engine", opening)
+    monkeypatch.setattr(Transcribe, "opener", opening)
     return made
 
 
