@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from engines.models import app as models
 from nodes.runtime.errors import UserError
 from nodes.runtime.graph import Graph
 
@@ -29,6 +30,7 @@ class RunByDefault(TyperGroup):
 
 
 app = typer.Typer(cls=RunByDefault, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.add_typer(models, name="models")
 
 
 def _device(text: str) -> int | str:
