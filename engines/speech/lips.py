@@ -45,11 +45,12 @@ def crop_clip(clip: Path) -> tuple[list[Grey], list[float], Fraction]:
         for picture in container.decode(stream):
             image = picture.to_ndarray(format="bgr24")
             grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-            face = tracker.update(image, grey, round((picture.time or 0) * 1e9))
-            if face is None:
+            faces = tracker.update(image, grey, round((picture.time or 0) * 1e9))
+            if not faces:
                 crops.append(crops[-1] if crops else None)
                 qualities.append(0.0)
                 continue
+            face = faces[0]
             framing = mouth_framing(face.landmarks)
             worth = quality(framing.cut(grey), framing, face.landmarks, face.visible, image.shape)
             crops.append(mouth_framing(face.landmarks, CROP_SIZE).cut(grey))

@@ -1,15 +1,15 @@
-"""The face in every picture: a level mouth crop, a face crop, and how far the lips can be trusted."""
+"""The faces in every picture: of each its mouth, level, the face, and how far its lips can be trusted."""
 
 from collections.abc import Sequence
 from typing import ClassVar
 
 import cv2
 
-from nodes.perception.crop import face_framing, mouth_framing
+from nodes.perception.crop import Grey, face_framing, mouth_framing
 from nodes.perception.detect import MIN_FACE, open_detector
 from nodes.perception.landmarks import LandmarkEngine
 from nodes.perception.quality import quality
-from nodes.perception.track import DETECT_EVERY, Tracker
+from nodes.perception.track import DETECT_EVERY, Tracked, Tracker
 from nodes.runtime import messages
 from nodes.runtime.errors import UserError
 from nodes.runtime.messages import Gap, Message, Picture
@@ -17,14 +17,19 @@ from nodes.runtime.node import Context
 
 # A picture with a shorter side than this holds no lips that could be read.
 SMALLEST_PICTURE = 32
+# Each costs a look of the landmark network a picture here, and of the lip reader where there are several.
+FACES, MOST_FACES = 3, 8
 
 
 class Face:
-    """A ``messages.Face`` or ``Gap`` for every ``Picture`` or ``Gap``, with its stream, seq, epoch and times.
+    """``messages.Face``, one for each face, or a ``Gap``, for every ``Picture`` or ``Gap``.
+
+    They have its stream, seq, epoch and times.
 
     detector: "yunet" (OpenCV runs its file), "haar" (comes with OpenCV), or "auto": YuNet where its file is.
     yunet: path of YuNet's file; empty for the folder in HEARSEE_MODELS, else ``../shared/models``.
     detect_every: pictures from one detection to the next while a face is followed.
+    faces: the most that are followed at once; where there are more, the larger ones.
     min_face: the smallest face looked for, as a share of the picture's shorter side.
     """
 
@@ -37,11 +42,13 @@ class Face:
         detector: str = "auto",
         yunet: str = "",
         detect_every: int = DETECT_EVERY,
+        faces: int = FACES,
         min_face: float = MIN_FACE,
     ) -> None:
         self.detector = detector
         self.yunet = yunet
         self.detect_every = detect_every
+        self.faces = faces
         self.min_face = min_face
         self._tracker: Tracker | None = None
         self._epoch: tuple[str, int] | None = None
@@ -50,48 +57,56 @@ class Face:
         """Raises UserError for options that make no sense and where there is no such detector."""
         if self.detect_every < 1:
             raise UserError(f"detect_every: {self.detect_every} is not a number of pictures; the least is 1")
+        if not 1 <= self.faces <= MOST_FACES:
+            raise UserError(f"faces: {self.faces} is not a number of faces from 1 to {MOST_FACES}")
         detector = open_detector(self.detector, self.yunet, self.min_face)
         # A picture is too little work to share, and OpenCV's threads spin.
         cv2.setNumThreads(1)
-        self._tracker = Tracker(detector, LandmarkEngine(), self.detect_every)
+        self._tracker = Tracker(detector, LandmarkEngine(), self.detect_every, self.faces)
 
     def step(self, messages: Sequence[Message]) -> list[Message]:
-        return [self._answer(m) for m in messages if isinstance(m, Picture) or _is_picture_gap(m)]
+        pictures = [m for m in messages if isinstance(m, Picture) or _is_picture_gap(m)]
+        return [answer for picture in pictures for answer in self._answer(picture)]
 
     def close(self) -> None:
         self._tracker = None
 
-    def _answer(self, message: Message) -> Message:
+    def _answer(self, message: Message) -> Sequence[Message]:
         if isinstance(message, Gap):
-            return _gap(message, message.reason)
+            return [_gap(message, message.reason)]
         assert isinstance(message, Picture)
         image = message.image
         if min(image.shape[:2]) < SMALLEST_PICTURE:
-            return _gap(message, f"picture of {image.shape[1]}x{image.shape[0]} is too small")
+            return [_gap(message, f"picture of {image.shape[1]}x{image.shape[0]} is too small")]
         assert self._tracker is not None, "step before open"
         epoch = (message.stream, message.epoch)
         if epoch != self._epoch:
             self._tracker.forget()
             self._epoch = epoch
         grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-        tracked = self._tracker.update(image, grey, message.t_start_ns)
-        if tracked is None:
-            return _gap(message, "no face")
-        framing = mouth_framing(tracked.landmarks)
-        mouth = framing.cut(grey)
-        return messages.Face(
-            stream=message.stream,
-            seq=message.seq,
-            epoch=message.epoch,
-            t_start_ns=message.t_start_ns,
-            t_end_ns=message.t_end_ns,
-            mouth=mouth,
-            face=face_framing(tracked.landmarks).cut(grey),
-            box=tracked.box,
-            landmarks=tracked.landmarks,
-            quality=quality(mouth, framing, tracked.landmarks, tracked.visible, image.shape),
-            track=tracked.track,
-        )
+        faces = self._tracker.update(image, grey, message.t_start_ns)
+        if not faces:
+            return [_gap(message, "no face")]
+        return [_face(message, face, grey, last=face is faces[-1]) for face in faces]
+
+
+def _face(picture: Picture, tracked: Tracked, grey: Grey, *, last: bool) -> messages.Face:
+    framing = mouth_framing(tracked.landmarks)
+    mouth = framing.cut(grey)
+    return messages.Face(
+        stream=picture.stream,
+        seq=picture.seq,
+        epoch=picture.epoch,
+        t_start_ns=picture.t_start_ns,
+        t_end_ns=picture.t_end_ns,
+        mouth=mouth,
+        face=face_framing(tracked.landmarks).cut(grey),
+        box=tracked.box,
+        landmarks=tracked.landmarks,
+        quality=quality(mouth, framing, tracked.landmarks, tracked.visible, grey.shape),
+        track=tracked.track,
+        last=last,
+    )
 
 
 def _is_picture_gap(message: Message) -> bool:

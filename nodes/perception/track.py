@@ -1,6 +1,7 @@
-"""Which face is followed: found once, then kept from picture to picture by its landmarks."""
+"""Which faces are followed: each found once, then kept from picture to picture by its landmarks."""
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 
 from nodes.perception.crop import FACE_SIDE, Grey, Points, box_framing, face_framing, reach
 from nodes.perception.detect import Box, Detection, Detector, Image
@@ -9,15 +10,18 @@ from nodes.perception.smooth import LandmarkFilter
 
 # Presence that takes a face up, and below which it is lost: two thresholds, so that it does not flicker.
 FOUND, LOST = 0.7, 0.4
-# Pictures between two detections while a face is followed.
+# Pictures between two detections while any face is followed.
 DETECT_EVERY = 12
 # With no face in sight a detector looks at every third picture, not at each: an empty room must stay cheap.
 SEARCH_EVERY = 3
-# Another face must be this much larger, in this many detections on end, to be taken up instead.
+# Where no more are followed, another face must be this much larger than the smallest, in this many detections
+# on end, to be taken up instead.
 LARGER, INSISTENCE = 1.5, 2
 # A face lost for less than this and found again in the same place is still the same one.
 SAME_FACE_NS = 1_000_000_000
 _SAME_PLACE = 0.3
+# Two that are followed and have slid this far onto each other are one.
+_ONE_FACE = 0.5
 
 
 @dataclass(frozen=True)
@@ -33,72 +37,110 @@ class Tracked:
     track: int
 
 
-class Tracker:
-    """Every ``detect_every`` pictures a detection looks for a larger face.
+@dataclass
+class _Followed:
+    """look: what was seen of it last, at ``seen_ns``.  landmarks, box: as in ``Tracked``."""
 
-    Between detections the followed one costs one look of the landmark network a picture.
+    track: int
+    look: Look
+    seen_ns: int
+    filter: LandmarkFilter = field(default_factory=LandmarkFilter)
+
+    def __post_init__(self) -> None:
+        self.see(self.look, self.seen_ns)
+
+    def see(self, look: Look, t_ns: int) -> None:
+        self.look, self.seen_ns = look, t_ns
+        self.landmarks = self.filter.update(look.landmarks, t_ns)
+        self.box = _box(self.landmarks)
+
+
+class Tracker:
+    """Follows up to ``faces`` faces; every ``detect_every`` pictures a detection looks for more, or larger.
+
+    Between detections each costs one look of the landmark network a picture.
     """
 
-    def __init__(self, detector: Detector, engine: LandmarkEngine, detect_every: int = DETECT_EVERY) -> None:
+    def __init__(
+        self, detector: Detector, engine: LandmarkEngine, detect_every: int = DETECT_EVERY, faces: int = 1
+    ) -> None:
         self._detector, self._engine, self._detect_every = detector, engine, detect_every
-        self._filter = LandmarkFilter()
-        self._followed: Points | None = None
-        self._track = -1
+        self._most = faces
+        self._followed: list[_Followed] = []
+        self._lost: deque[_Followed] = deque(maxlen=faces)
+        self._tracks = 0
         self._since_detection = SEARCH_EVERY
         self._insisted = 0
-        self._last_box: Box = (0.0, 0.0, 0.0, 0.0)
-        self._last_ns: int | None = None
 
-    def update(self, image: Image, grey: Grey, t_ns: int) -> Tracked | None:
-        """The followed face in a picture taken at ``t_ns``, None where there is none.
+    def update(self, image: Image, grey: Grey, t_ns: int) -> list[Tracked]:
+        """The followed faces in a picture taken at ``t_ns``, the most prominent first.
 
         image: uint8 [h, w, 3] BGR.  grey: uint8 [h, w], the same picture.
         """
-        followed, self._followed = self._followed, None
-        look = None if followed is None or not self._seen_lately(t_ns) else self._follow(grey, followed)
-        lost_now = look is None and followed is not None
+        lost_now = self._follow(grey, t_ns)
         self._since_detection += 1
-        if lost_now or self._since_detection >= (SEARCH_EVERY if look is None else self._detect_every):
+        if lost_now or self._since_detection >= (self._detect_every if self._followed else SEARCH_EVERY):
             self._since_detection = 0
-            look = self._detect(image, grey, look, t_ns)
-        if look is None:
-            return None
-        self._followed = look.landmarks
-        landmarks = self._filter.update(look.landmarks, t_ns)
-        self._last_box, self._last_ns = _box(landmarks), t_ns
-        return Tracked(landmarks, self._last_box, look.visible, self._track)
+            self._detect(image, grey, t_ns)
+        faces = [Tracked(f.landmarks, f.box, f.look.visible, f.track) for f in self._followed]
+        return sorted(faces, key=lambda face: -_prominence(face.box, image))
 
     def forget(self) -> None:
-        """Another recording or camera from here on: look again, and take what is found for another face."""
-        self._followed, self._last_ns = None, None
+        """Another recording or camera from here on: look again, and take what is found for other faces."""
+        self._followed.clear()
+        self._lost.clear()
         self._since_detection = SEARCH_EVERY
 
-    def _seen_lately(self, t_ns: int) -> bool:
-        return self._last_ns is not None and t_ns - self._last_ns < SAME_FACE_NS
+    def _follow(self, grey: Grey, t_ns: int) -> bool:
+        """Looks for each face where it was; whether one was lost."""
+        before, self._followed = self._followed, []
+        for face in before:
+            look = self._look_again(grey, face) if t_ns - face.seen_ns < SAME_FACE_NS else None
+            if look is None:
+                self._lost.append(face)
+            elif not self._overlaps(_box(look.landmarks), _ONE_FACE):
+                face.see(look, t_ns)
+                self._followed.append(face)
+        return len(self._followed) < len(before)
 
-    def _follow(self, grey: Grey, landmarks: Points) -> Look | None:
-        look = self._engine.look(grey, face_framing(landmarks))
+    def _look_again(self, grey: Grey, face: _Followed) -> Look | None:
+        look = self._engine.look(grey, face_framing(face.look.landmarks))
         return look if look.presence >= LOST and _plausible(look.landmarks, grey) else None
 
-    def _detect(self, image: Image, grey: Grey, followed: Look | None, t_ns: int) -> Look | None:
-        """The face to follow from here on: ``followed`` unless another has insisted, the best one if None."""
-        faces = sorted(self._detector.detect(image), key=lambda face: -_prominence(face, image))
-        if followed is not None:
-            own = _box(followed.landmarks)
-            faces = [
-                f for f in faces if _overlap(f.box, own) < _SAME_PLACE and _area(f.box) > LARGER * _area(own)
-            ]
-            self._insisted = self._insisted + 1 if faces else 0
+    def _overlaps(self, box: Box, share: float) -> bool:
+        return any(_overlap(box, _box(face.look.landmarks)) >= share for face in self._followed)
+
+    def _detect(self, image: Image, grey: Grey, t_ns: int) -> None:
+        """Takes up faces that are not followed yet: as many as there is room for, else one that insisted."""
+        found = sorted(self._detector.detect(image), key=lambda face: -_prominence(face.box, image))
+        others = [face for face in found if not self._overlaps(face.box, _SAME_PLACE)]
+        full = len(self._followed) == self._most
+        if full:
+            smallest = min(self._followed, key=lambda face: _area(_box(face.look.landmarks)))
+            least = LARGER * _area(_box(smallest.look.landmarks))
+            others = [face for face in others if _area(face.box) > least]
+            self._insisted = self._insisted + 1 if others else 0
             if self._insisted < INSISTENCE:
-                return followed
-        for face in faces:
+                return
+        for face in others:
             look = self._take_up(face, grey)
-            if look is not None:
-                self._filter, self._insisted = LandmarkFilter(), 0
-                same_place = _overlap(_box(look.landmarks), self._last_box) > _SAME_PLACE
-                self._track += not (followed is None and same_place and self._seen_lately(t_ns))
-                return look
-        return followed
+            if look is None or self._overlaps(_box(look.landmarks), _ONE_FACE):
+                continue
+            if full:
+                self._followed.remove(smallest)
+            self._followed.append(_Followed(self._number(look, t_ns), look, t_ns))
+            self._insisted = 0
+            if len(self._followed) == self._most:
+                return
+
+    def _number(self, look: Look, t_ns: int) -> int:
+        """That of a face lost a moment ago in the same place, else a new one."""
+        for face in self._lost:
+            if t_ns - face.seen_ns < SAME_FACE_NS and _overlap(_box(look.landmarks), face.box) > _SAME_PLACE:
+                self._lost.remove(face)
+                return face.track
+        self._tracks += 1
+        return self._tracks - 1
 
     def _take_up(self, face: Detection, grey: Grey) -> Look | None:
         """The face, if the landmark network agrees that it is one, at a second look framed by the first."""
@@ -122,12 +164,12 @@ def _box(landmarks: Points) -> Box:
     return float(x), float(y), side, side
 
 
-def _prominence(face: Detection, image: Image) -> float:
+def _prominence(box: Box, image: Image) -> float:
     """Area, halved at the picture's edge: who sits in front of the camera is large and central."""
-    x, y, width, height = face.box
+    x, y, width, height = box
     off_x = abs((x + width / 2) / image.shape[1] - 0.5)
     off_y = abs((y + height / 2) / image.shape[0] - 0.5)
-    return _area(face.box) * (1 - max(off_x, off_y))
+    return _area(box) * (1 - max(off_x, off_y))
 
 
 def _area(box: Box) -> float:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nodes.runtime.facetrack import FaceTrack
+from nodes.runtime.facetrack import FaceId, FaceTrack, by_face, identity
 from nodes.runtime.messages import CHUNK_FRAMES, CHUNK_NS, FRAME_NS, Audio, Face, Gap, Message
 from nodes.runtime.node import Context
 from nodes.runtime.soundtrack import Look, Sound, SoundTrack
@@ -36,7 +36,8 @@ class Chunk:
     """Four frames of 40 ms.
 
     samples: float32 [2560], or None where some are missing.
-    faces: one for each frame, None where none is near.  frames_ns: start of each frame.
+    faces: those of the face that is read, one for each frame, None where none is near.  others: the same of
+    every other face in view.  frames_ns: start of each frame.
     ``t_start_ns`` is the ``t_end_ns`` of the chunk before, unless the timeline ``jumped``.
     audio_reset, video_reset: why state kept for that input must start anew with this chunk, or "".
     epoch: rises with every reset of the sound, and with those of the picture while it is all there is.
@@ -51,10 +52,15 @@ class Chunk:
     jumped: bool = False
     audio_reset: str = ""
     video_reset: str = ""
+    others: tuple[tuple[Face | None, ...], ...] = ()
 
 
 class Aligner:
-    """``push`` Audio, Face and Gap messages as they come; ``pop`` chunks until None."""
+    """``push`` Audio, Face and Gap messages as they come; ``pop`` chunks until None.
+
+    The face that is read is the first that is seen, and when it is out of sight for more than a chunk, the
+    most prominent of the others; ``read`` says that it is another.
+    """
 
     def __init__(self, context: Context, *, wait_ms: int = 80) -> None:
         self._context = context
@@ -68,6 +74,8 @@ class Aligner:
         self._arrival_ns = self._now()
         self._sound_known_at: int | None = None
         self._faces_late = False
+        self._read: FaceId | None = None
+        self._out_of_sight = 0
         self._resets = _Resets(context.epoch)
 
     @property
@@ -87,6 +95,10 @@ class Aligner:
                 # Sound is alive as long as it gets on, wherever it has got to.
                 if self._sound.mark_ns != mark:
                     self._arrival_ns = self._now()
+
+    def read(self, face: FaceId) -> None:
+        """From the next chunk on ``face`` is the one that is read."""
+        self._read, self._out_of_sight = face, 0
 
     def pop(self) -> Chunk | None:
         """The next chunk, or None while it has to be waited for."""
@@ -111,13 +123,36 @@ class Aligner:
         else:
             self._sound.skip()
             frames, samples, epoch = tuple(start + i * FRAME_NS for i in range(CHUNK_FRAMES)), None, None
-        faces = self._faces.pick(frames)
+        faces, others = self._pick(frames)
         audio_reset, video_reset = self._resets.update(epoch, faces, self._jumped)
         chunk = Chunk(
-            start, end, self._resets.epoch, samples, faces, frames, self._jumped, audio_reset, video_reset
+            start,
+            end,
+            self._resets.epoch,
+            samples,
+            faces,
+            frames,
+            self._jumped,
+            audio_reset,
+            video_reset,
+            others,
         )
         self._cursor, self._jumped, self._sound_known_at = end, False, None
         return chunk
+
+    def _pick(
+        self, frames: tuple[int, ...]
+    ) -> tuple[tuple[Face | None, ...], tuple[tuple[Face | None, ...], ...]]:
+        """The pictures of the face that is read, and of each other."""
+        seen = by_face(self._faces.pick(frames))
+        self._out_of_sight = 0 if self._read in seen else self._out_of_sight + 1
+        same_camera = any(self._read is not None and face[:2] == self._read[:2] for face in seen)
+        if seen and (self._out_of_sight > 1 or (self._out_of_sight and not same_camera)):
+            self._read, self._out_of_sight = next(iter(seen)), 0
+        faces: tuple[Face | None, ...] = (None,) * len(frames)
+        if self._read is not None:
+            faces = seen.pop(self._read, faces)
+        return faces, tuple(seen.values())
 
     def _now(self) -> int:
         return self._context.now_ns() if self._context.live else 0
@@ -196,12 +231,12 @@ class _Resets:
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
         self._source: int | None = None
-        self._face: tuple[str, int, int] | None = None
+        self._face: FaceId | None = None
         self._deaf = self._blind = 0
 
     def update(self, source: int | None, faces: tuple[Face | None, ...], jumped: bool) -> tuple[str, str]:
         seen = next((face for face in faces if face is not None), None)
-        face = (seen.stream, seen.epoch, seen.track) if seen else None
+        face = identity(seen) if seen else None
         audio = video = "the timeline jumped" if jumped else ""
         if source is not None:
             if self._source is not None and not audio:

@@ -183,7 +183,7 @@ def pasted(image, face, scale):
 def test_of_two_faces_the_one_that_is_followed_stays():
     images = clip()[:60]
     two = [side_by_side(a, a[:, ::-1]) for a in images]
-    followed = faces(run(two, opened(detector="haar", detect_every=4)))
+    followed = faces(run(two, opened(detector="haar", detect_every=4, faces=1)))
     assert len(followed) == 60
     assert {f.track for f in followed} == {0}
     x = np.array([f.box[0] for f in followed])
@@ -192,7 +192,7 @@ def test_of_two_faces_the_one_that_is_followed_stays():
 
 def test_a_much_larger_face_is_taken_up_and_said_to_be_another():
     images = clip()
-    node = opened(detector="haar", detect_every=4, min_face=0.1)
+    node = opened(detector="haar", detect_every=4, min_face=0.1, faces=1)
     alone = [pasted(empty_room(a), a, 0.5) for a in images[:30]]
     joined = [pasted(b, a, 0.5) for a, b in zip(images[:30], images[30:60], strict=True)]
     before = faces(run(alone, node))
