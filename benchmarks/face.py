@@ -15,9 +15,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from engines.face.faces import TEACHER
 from engines.speech.recordings import grid_split
 from nodes.perception.crop import LEFT_EYE, MOUTH_SIDE, RIGHT_EYE, mouth_centre, reach
-from nodes.perception.detect import MIN_FACE, YuNet, yunet_path
+from nodes.perception.detect import MIN_FACE, YuNet
 from nodes.perception.face import Face
 from nodes.runtime import messages
 from nodes.runtime.node import Context
@@ -42,16 +43,16 @@ def pictures(clip: Path) -> list[messages.Picture]:
     ]
 
 
-def measure(detector: str, clips: list[Path], teacher: YuNet | None) -> list[str]:
+def measure(detector: str, yunet: Path, clips: list[Path], teacher: YuNet | None) -> list[str]:
     """One row of the table."""
     found, seconds, cpu, jitter, apart, quality = [], [], 0.0, [], [], []
     for clip in clips:
-        node = Face(detector=detector)
+        node = Face(detector=detector, yunet=str(yunet))
         node.open(Context(name="face"))
         before = None
         for picture in pictures(clip):
             start, spent = time.perf_counter(), time.process_time()
-            [face] = node.step([picture])
+            face = node.step([picture])[0]
             seconds.append(time.perf_counter() - start)
             cpu += time.process_time() - spent
             found.append(isinstance(face, messages.Face))
@@ -86,14 +87,14 @@ def measure(detector: str, clips: list[Path], teacher: YuNet | None) -> list[str
     ]
 
 
-def main(clips: int = 20, data: Path = Path("../shared/data/grid_s1")) -> None:
-    """One row for each detector, on the first CLIPS validation clips of GRID in DATA."""
+def main(clips: int = 20, data: Path = Path("../shared/data/grid_s1"), yunet: Path = TEACHER) -> None:
+    """One row for each detector, on the first CLIPS validation clips of GRID in DATA; YuNet from a file."""
     held_out = [clip for clip in sorted(data.glob("*.mp4")) if grid_split(clip) == "validation"][:clips]
     if not held_out:
         raise SystemExit(f"{data}: no GRID clips there; give their folder as --data")
     cv2.setNumThreads(1)
-    has_yunet = yunet_path().is_file()
-    teacher = YuNet(yunet_path(), _TEACHER_MIN_FACE) if has_yunet else None
+    has_yunet = yunet.is_file()
+    teacher = YuNet(yunet, _TEACHER_MIN_FACE) if has_yunet else None
     table = Table(title=f"{len(held_out)} clips, 360x288 at 25 Hz, min_face {MIN_FACE}")
     for column in (
         "detector",
@@ -107,7 +108,7 @@ def main(clips: int = 20, data: Path = Path("../shared/data/grid_s1")) -> None:
     ):
         table.add_column(column, justify="right")
     for detector in ("haar", "yunet") if has_yunet else ("haar",):
-        table.add_row(*measure(detector, held_out, teacher))
+        table.add_row(*measure(detector, yunet, held_out, teacher))
     Console().print(table)
 
 

@@ -1,6 +1,6 @@
 """Where are faces in a picture?  Haar cascades (in every OpenCV) and YuNet (a file) give the same answer."""
 
-import os
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,9 +10,11 @@ import cv2.data
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.store import open_store
 from nodes.runtime.errors import UserError
 
-YUNET_FILE = "face_detection_yunet_n_640_640.onnx"
+# Its name in the catalogue of public models.
+YUNET = "yunet"
 # The smallest face a detector sees, in pixels of the shrunken picture: Haar's window is 20, with a margin.
 _SMALLEST = 24
 # The default of ``min_face``, a share of the picture's shorter side.
@@ -72,9 +74,7 @@ class YuNet:
 
     def __init__(self, path: Path, min_face: float, threshold: float = 0.6) -> None:
         if not path.is_file():
-            raise UserError(
-                f"{path}: no YuNet model there; give its path as `yunet`, or set `detector: haar`"
-            )
+            raise UserError(f"{path}: no YuNet model there; leave `yunet` out for the one that was pulled")
         try:
             self._net = cv2.FaceDetectorYN.create(str(path), "", (320, 320), threshold)
         except cv2.error as error:
@@ -94,25 +94,32 @@ class YuNet:
         return found
 
 
-def yunet_path() -> Path:
-    """Where YuNet's file is looked for: in the folder HEARSEE_MODELS, else in ``../shared/models``."""
-    folder = os.environ.get("HEARSEE_MODELS")
-    return (Path(folder) if folder else Path(__file__).parents[3] / "shared" / "models") / YUNET_FILE
-
-
 def open_detector(name: str, yunet: str, min_face: float) -> Detector:
-    """name: "haar", "yunet", or "auto" for YuNet where its file is.
+    """name: "haar", "yunet", or "auto" for YuNet where it has been pulled or ``yunet`` names its file.
 
-    yunet: the file's path, empty for ``yunet_path``.  Raises UserError.
+    yunet: path of a file of the user's own; empty for the one in the store, whose sum is checked.
+    Raises UserError.
     """
-    path = Path(yunet) if yunet else yunet_path()
     if name not in ("auto", "haar", "yunet"):
         raise UserError(f"detector: {name!r} is none of auto, haar, yunet")
     if not 0.05 <= min_face <= 1:
         raise UserError(f"min_face: {min_face} is not a share of the picture between 0.05 and 1")
-    if name == "yunet" or (name == "auto" and (yunet or path.is_file())):
-        return YuNet(path, min_face)
-    return Haar(min_face)
+    if name == "haar":
+        return Haar(min_face)
+    if yunet:
+        return YuNet(Path(yunet), min_face)
+    store = open_store()
+    if name == "auto" and not store.has(YUNET):
+        return Haar(min_face)
+    try:
+        [path] = store.find(YUNET).values()
+    except UserError as error:
+        if name == "yunet":
+            raise
+        # A file that went bad must not keep a robot from seeing.
+        logging.getLogger(__name__).warning("%s; faces are found by Haar cascades meanwhile", error)
+        return Haar(min_face)
+    return YuNet(path, min_face)
 
 
 def _shrink(image: Image, shorter: int) -> tuple[Any, float]:

@@ -26,8 +26,8 @@ class Face:
 
     They have its stream, seq, epoch and times.
 
-    detector: "yunet" (OpenCV runs its file), "haar" (comes with OpenCV), or "auto": YuNet where its file is.
-    yunet: path of YuNet's file; empty for the folder in HEARSEE_MODELS, else ``../shared/models``.
+    detector: "yunet" (a public model), "haar" (comes with OpenCV), or "auto": YuNet where it was pulled.
+    yunet: path of a file of YuNet; empty for the one that was pulled.
     detect_every: pictures from one detection to the next while a face is followed.
     faces: the most that are followed at once; where there are more, the larger ones.
     min_face: the smallest face looked for, as a share of the picture's shorter side.

@@ -13,8 +13,14 @@ import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
+
+from nodes.runtime.errors import UserError
+
+if TYPE_CHECKING:
+    from engines.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 PORT = 5556
@@ -130,14 +136,23 @@ def models(folder: Path = ROOT / "engines") -> list[Finding]:
     return findings
 
 
-def faces() -> list[Finding]:
-    from nodes.perception.detect import yunet_path
+def public_models() -> list[Finding]:
+    from engines.store import open_store
 
-    path = yunet_path()
-    if path.is_file():
-        return [Finding("YuNet", str(path))]
-    remedy = f"put {path.name} into a folder and set HEARSEE_MODELS to it"
-    return [Finding("YuNet", "no file: faces are found by Haar cascades, less well", remedy, needed=False)]
+    store = open_store()
+    return [_public_model(store, name) for name in store.catalogue.models]
+
+
+def _public_model(store: "Store", name: str) -> Finding:
+    thing, model = f"model {name}", store.catalogue.models[name]
+    if not (store.folder / name).is_dir():
+        remedy = f"python launch.py models pull {name}" if name == "yunet" else ""
+        return Finding(thing, f"not here: {model.task} does with {model.replaces}", remedy, needed=False)
+    try:
+        store.find(name)
+    except UserError as error:
+        return Finding(thing, str(error), f"python launch.py models pull {name}", needed=False)
+    return Finding(thing, f"{store.folder / name}, as it should be")
 
 
 def decoders() -> list[Finding]:
@@ -185,7 +200,18 @@ def _hearsee_publishes(number: int) -> bool:
 
 PROBES: dict[str, Callable[[], list[Finding]]] = {
     probe.__name__: probe
-    for probe in (python, packages, microphones, cameras, engines, models, faces, decoders, memory, port)
+    for probe in (
+        python,
+        packages,
+        microphones,
+        cameras,
+        engines,
+        models,
+        public_models,
+        decoders,
+        memory,
+        port,
+    )
 }
 
 if __name__ == "__main__":

@@ -9,10 +9,9 @@ import torch
 
 from engines.engine import open_engine
 from engines.face import train
-from engines.face.faces import Faces
+from engines.face.faces import TEACHER, Faces
 from engines.face.measure import bootstrap
 from engines.face.model import LandmarkNet
-from nodes.perception.detect import yunet_path
 from nodes.perception.landmarks import WEIGHTS
 from nodes.runtime.errors import UserError
 
@@ -118,7 +117,7 @@ def test_training_stopped_half_way_ends_where_it_would_have(tmp_path, monkeypatc
 
 @pytest.mark.timeout(170)
 def test_the_whole_recipe_runs_stops_and_goes_on(tmp_path, capsys):
-    if not (DATA / "fer2013.zip").is_file() or not yunet_path().is_file():
+    if not (DATA / "fer2013.zip").is_file() or not TEACHER.is_file():
         pytest.skip(f"{DATA} or YuNet is not here")
     train.main(data=DATA, work=tmp_path / "work", out=tmp_path / "out", smoke=True)
     first = (tmp_path / "out/landmarks.onnx").read_bytes()

@@ -14,6 +14,7 @@ from nodes.runtime.node import Context
 
 ROOT = Path(__file__).parents[2]
 GRID = ROOT / "../shared/data/grid_s1"
+YUNET = ROOT / "../shared/models/face_detection_yunet_n_640_640.onnx"
 TALKER = ROOT / "nodes/sources/talker/talker.mp4"
 
 

@@ -1,11 +1,17 @@
 """The face node as the pipeline runs it, on real pictures."""
 
+import shutil
+
 import cv2
+import msgspec
 import numpy as np
 import pytest
-from faces_of import TALKER, clip, messages_of, opened, pictures_of, run, shifted
+from faces_of import TALKER, YUNET, clip, messages_of, opened, pictures_of, run, shifted
 
-from nodes.perception.detect import YuNet, yunet_path
+from engines import store
+from engines.catalogue import Catalogue, read_catalogue
+from engines.fetch import sha256_of
+from nodes.perception.detect import Haar, YuNet, open_detector
 from nodes.runtime import messages
 from nodes.runtime.errors import UserError
 from nodes.runtime.messages import FRAME_NS, Gap, Picture
@@ -40,9 +46,9 @@ def test_a_default_clone_finds_the_face_in_every_picture_of_a_clip(index):
 
 
 def test_the_landmarks_are_where_yunet_sees_them():
-    if not yunet_path().is_file():
-        pytest.skip(f"{yunet_path()} is not here")
-    teacher = YuNet(yunet_path(), 0.09)
+    if not YUNET.is_file():
+        pytest.skip(f"{YUNET} is not here")
+    teacher = YuNet(YUNET, 0.09)
     images = clip(3)
     errors = []
     for image, face in zip(images, faces(run(images, opened(detector="haar"))), strict=True):
@@ -53,10 +59,11 @@ def test_the_landmarks_are_where_yunet_sees_them():
 
 
 def test_yunet_and_haar_lead_to_the_same_crops():
-    if not yunet_path().is_file():
-        pytest.skip(f"{yunet_path()} is not here")
+    if not YUNET.is_file():
+        pytest.skip(f"{YUNET} is not here")
     images = clip(5)[:30]
-    by_haar, by_yunet = (faces(run(images, opened(detector=name))) for name in ("haar", "yunet"))
+    haar, yunet = opened(detector="haar"), opened(detector="yunet", yunet=str(YUNET))
+    by_haar, by_yunet = faces(run(images, haar)), faces(run(images, yunet))
     apart = [
         np.abs(a.landmarks - b.landmarks).max() for a, b in zip(by_haar[10:], by_yunet[10:], strict=True)
     ]
@@ -303,9 +310,31 @@ def test_a_file_that_is_no_yunet_is_named(tmp_path):
         opened(detector="yunet", yunet=str(file))
 
 
-def test_auto_takes_haar_where_no_yunet_lies(tmp_path, monkeypatch):
+def test_auto_takes_haar_where_no_yunet_was_pulled(tmp_path, monkeypatch):
     monkeypatch.setenv("HEARSEE_MODELS", str(tmp_path))
+    assert isinstance(open_detector("auto", "", 0.15), Haar)
     assert len(faces(run(clip()[:5], opened()))) == 5
+    with pytest.raises(UserError, match=r"not here; `python launch\.py models pull yunet` brings it"):
+        opened(detector="yunet")
+
+
+def test_auto_takes_yunet_where_it_was_pulled_and_never_another_file(tmp_path, monkeypatch, caplog):
+    if not YUNET.is_file():
+        pytest.skip(f"{YUNET} is not here")
+    monkeypatch.setenv("HEARSEE_MODELS", str(tmp_path / "store"))
+    shipped = read_catalogue().models["yunet"]
+    this = msgspec.structs.replace(shipped, sha256=sha256_of(YUNET), bytes=YUNET.stat().st_size)
+    monkeypatch.setattr(store, "read_catalogue", lambda: Catalogue(models={"yunet": this}))
+    shutil.copy(YUNET, tmp_path / this.download)
+    assert store.open_store().pull("yunet", str(tmp_path))
+    assert isinstance(open_detector("auto", "", 0.15), YuNet)
+    assert len(faces(run(clip()[:5], opened()))) == 5
+    [file] = store.open_store().find("yunet").values()
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+    assert isinstance(open_detector("auto", "", 0.15), Haar)
+    assert "not the known file" in caplog.text
+    with pytest.raises(UserError, match="not the known file"):
+        opened(detector="yunet")
 
 
 def test_pictures_are_left_as_they_came():

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engines import store
+from engines.catalogue import read_catalogue
 from nodes.outputs.publish import Publish
 from nodes.runtime import doctor, probes
 from nodes.runtime.node import Context
@@ -50,7 +52,7 @@ def test_it_looks_at_everything_says_a_verdict_and_exits_with_it():
         "model speech/",
     ):
         assert thing in ran.stdout
-    for thing in ("YuNet", "ffmpeg decoders", "free /dev/shm", "port 5556"):
+    for thing in ("model yunet", "ffmpeg decoders", "free /dev/shm", "port 5556"):
         assert thing in ran.stdout
     assert ("hearsee can run" in ran.stdout, "hearsee cannot run" in ran.stdout) == (
         ran.returncode == 0,
@@ -153,12 +155,20 @@ def test_a_model_that_computes_something_else_is_told(weights, change):
     assert "differs from its golden file" in only(broken).found
 
 
-def test_yunet_is_found_where_it_is_looked_for(monkeypatch, tmp_path):
+def test_a_public_model_is_missing_damaged_or_as_it_should_be(monkeypatch, tmp_path):
     monkeypatch.setenv("HEARSEE_MODELS", str(tmp_path))
-    missing = only(probes.faces())
-    assert (missing.needed, "HEARSEE_MODELS" in missing.remedy) == (False, True)
-    (tmp_path / "face_detection_yunet_n_640_640.onnx").touch()
-    assert only(probes.faces()).remedy == ""
+
+    def found():
+        return next(finding for finding in probes.public_models() if finding.thing == "model yunet")
+
+    assert (found().needed, found().remedy) == (False, "python launch.py models pull yunet")
+    [file] = read_catalogue().models["yunet"].placed
+    (tmp_path / "yunet").mkdir()
+    (tmp_path / "yunet" / file).write_bytes(b"not the known file")
+    assert "not the known file" in found().found
+    assert found().remedy == "python launch.py models pull yunet"
+    monkeypatch.setattr(store, "_is", lambda path, known: True)  # as if its sum were right
+    assert (found().remedy, found().found) == ("", f"{tmp_path / 'yunet'}, as it should be")
 
 
 def test_a_port_in_use_is_told_and_one_that_hearsee_uses_is_well():
