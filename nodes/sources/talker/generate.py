@@ -1,7 +1,7 @@
 """Makes talker.mp4, the clip a new user sees first, and folders of clips of other rendered people.
 
     python -m nodes.sources.talker.generate                        talker.mp4 and talker.json beside this file
-    python -m nodes.sources.talker.generate --many N OUT_DIR       N clips named and labelled as GRID's are
+    python -m nodes.sources.talker.generate --many N OUT_DIR       N clips labelled as GRID's are
 
 Needs the `train` extra and Debian's flite and espeak-ng (to play talker.mp4, which is there, needs neither).
 """
@@ -107,6 +107,11 @@ def grid_name(words: list[str]) -> str:
     return command[0] + colour[0] + preposition[0] + letter + number + adverb[0]
 
 
+def clip_name(words: list[str]) -> str:
+    """Never that of a recording: training takes both, and tells them apart by name."""
+    return f"rendered-{grid_name(words)}"
+
+
 def make_grid_clip(folder: Path, words: list[str], seed: int) -> None:
     """Someone drawn by `seed` says `words`: NAME.mp4 and NAME.align in `folder`."""
     cv2.setNumThreads(1)
@@ -115,7 +120,7 @@ def make_grid_clip(folder: Path, words: list[str], seed: int) -> None:
     spare = max(_CLIP_SECONDS - len(speech.samples) / RATE - 0.2, 0.1)
     said = place([(float(rng.uniform(0.1, spare)), speech)], _CLIP_SECONDS)
     samples = said.samples * np.float32(0.5 / np.abs(said.samples).max())
-    path = folder / f"{grid_name(words)}.mp4"
+    path = folder / f"{clip_name(words)}.mp4"
     write_clip(path.with_suffix(".part"), render_clip(said.words, _CLIP_SECONDS, seed), samples, crf=25)
     edges = [
         (text, round(start * _ALIGN_UNITS), round(end * _ALIGN_UNITS)) for text, start, end in said.words
@@ -146,7 +151,7 @@ def make_many(folder: Path, count: int, seed: int) -> None:
     plan: dict[str, list[str]] = {}
     while len(plan) < count:
         words = grid_sentence(rng)
-        plan[grid_name(words)] = words
+        plan[clip_name(words)] = words
     jobs = [(words, seed * 1_000_000 + index) for index, (name, words) in enumerate(plan.items())
             if not (folder / f"{name}.mp4").exists()]  # fmt: skip
     context = multiprocessing.get_context("spawn")
