@@ -1,6 +1,7 @@
 """One engine on one stream of chunks: the engine with its state."""
 
 from collections.abc import Mapping
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,12 @@ class Stream:
         outputs = self._engine.run({**feeds, **self._state})
         self._state = next_state(outputs)
         return outputs
+
+    def fork(self) -> "Stream":
+        """The same model, loaded once, for another stream of chunks, which starts anew."""
+        twin = copy(self)
+        twin.reset()
+        return twin
 
     def shape(self, output: str) -> tuple[int, ...]:
         if output not in self._engine.outputs:

@@ -4,11 +4,12 @@ The audio engine hears sound alone, whatever is seen, so that without a camera, 
 the same bit for bit.  Which head speaks is settled for each chunk (see ``fallback``): the fusion engine's
 where there is sound and a trusted face, else the one that is left.  An engine with nothing to work on is not
 run; its state starts anew when the aligner says so, the fusion's also when it has not run for more than a
-chunk.
+chunk.  The video engine looks at every face in view, with a state for each, so that whichever speaks can be
+read at once; words are read from one.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -19,9 +20,23 @@ from engines.speech.features import BANDS, LogMel
 from engines.stream import Stream
 from nodes.perception.fallback import Fallback, face_quality
 from nodes.runtime.align import Chunk
-from nodes.runtime.messages import CHUNK_FRAMES, MOUTH_SIZE
+from nodes.runtime.facetrack import FaceId, identity
+from nodes.runtime.messages import CHUNK_FRAMES, MOUTH_SIZE, Face
 
 HEARD_BY = {"av": "av", "audio": "a", "video": "v", "none": ""}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the sound, or the lips of one face, say by themselves of who speaks in one chunk.
+
+    agreement: float32 [4, 64], unit vectors, alike where sound and lips belong together.
+    voice: float32 [4], probability of speech.  there: bool [4], the frames that were heard or seen.
+    """
+
+    agreement: np.ndarray
+    voice: np.ndarray
+    there: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -32,7 +47,7 @@ class Heard:
 
     modalities: reliability 0..1 of "audio" and "video": by the fusion engine's gate in mode "av"; else 1 for
     sound that is there, and the mean quality of the faces that are.
-    sound, lips: float32 [4, 64], what voice and lips agree by; None where there is none.  seen: bool [4].
+    sound: None where it is missing.  lips: of every face in view.
     """
 
     mode: str
@@ -40,9 +55,8 @@ class Heard:
     voice: np.ndarray
     temperature: float
     modalities: dict[str, float]
-    sound: np.ndarray | None = None
-    lips: np.ndarray | None = None
-    seen: np.ndarray | None = None
+    sound: Evidence | None = None
+    lips: dict[FaceId, Evidence] = field(default_factory=dict)
 
     @property
     def heard_by(self) -> str:
@@ -79,6 +93,8 @@ class Recogniser:
                 )
         self._mel = LogMel()
         self._fallback = Fallback()
+        self._readers: dict[FaceId, _Reader] = {}
+        self._read: FaceId | None = None
         self._unfused = 0
 
     def hear(self, chunk: Chunk) -> Heard:
@@ -86,36 +102,33 @@ class Recogniser:
         if chunk.audio_reset:
             self._audio.reset()
             self._mel.reset()
-        if chunk.video_reset:
-            self._video.reset()
         if chunk.audio_reset or chunk.video_reset or self._unfused > 1:
             self._fusion.reset()
         mode = self._fallback.choose(chunk)
         sound = self._hear_sound(chunk)
-        lips, valid = self._read_lips(chunk)
+        faces = self._look(chunk)
+        valid = _valid(chunk.faces)
+        read = faces.get(self._read) if self._read is not None and valid.any() else None
         self._unfused = 0 if mode == "av" else self._unfused + 1
         modalities = {"audio": float(sound is not None), "video": round(face_quality(chunk), 4)}
-        if mode == "none":
-            silence = np.zeros(CHUNK_FRAMES, np.float32)
-            return Heard(mode, None, silence, 1.0, modalities)
-        if mode == "av" and sound is not None and lips is not None:
-            speaks, temperature = self._fuse(sound, lips, valid), self._fusion.temperature
+        temperature = 1.0
+        speaks: Arrays | None = None
+        if mode == "av" and sound is not None and read is not None:
+            speaks, temperature = self._fuse(sound, read, valid), self._fusion.temperature
             weights = speaks["reliability"][0].mean(axis=0)
             modalities = {"audio": round(float(weights[0]), 4), "video": round(float(weights[1]), 4)}
-        elif sound is not None:
+        elif mode == "audio":
             speaks, temperature = sound, self._audio.temperature
-        else:
-            assert lips is not None
-            speaks, temperature = lips, self._video.temperature
+        elif mode == "video":
+            speaks, temperature = read, self._video.temperature
         return Heard(
             mode,
-            speaks["log_probs"][0],
-            speaks["voice"][0],
+            speaks["log_probs"][0] if speaks is not None else None,
+            speaks["voice"][0] if speaks is not None else np.zeros(CHUNK_FRAMES, np.float32),
             temperature,
             modalities,
-            sound["agreement"][0] if sound is not None else None,
-            lips["agreement"][0] if lips is not None else None,
-            valid[0] > 0,
+            _evidence(sound, np.ones_like(valid)) if sound is not None else None,
+            {which: _evidence(found, self._readers[which].valid) for which, found in faces.items()},
         )
 
     def _hear_sound(self, chunk: Chunk) -> Arrays | None:
@@ -123,13 +136,25 @@ class Recogniser:
             return None
         return self._audio.run({"features": self._mel.push(chunk.samples)[None]})
 
-    def _read_lips(self, chunk: Chunk) -> tuple[Arrays | None, np.ndarray]:
-        valid = np.zeros((1, CHUNK_FRAMES), np.float32)
-        mouths = np.zeros((1, CHUNK_FRAMES, MOUTH_SIZE, MOUTH_SIZE), np.uint8)
-        for i, face in enumerate(chunk.faces):
-            if face is not None:
-                mouths[0, i], valid[0, i] = face.mouth, face.quality
-        return (self._video.run({"mouths": mouths, "valid": valid}) if valid.any() else None), valid
+    def _look(self, chunk: Chunk) -> dict[FaceId, Arrays]:
+        """What the video engine says of each face; the state of one out of sight for two chunks is let go."""
+        read = _which(chunk.faces)
+        if chunk.jumped:
+            self._readers.clear()
+        elif chunk.video_reset and read is not None and read == self._read:
+            self._readers.pop(read, None)
+        self._read = read or self._read
+        found: dict[FaceId, Arrays] = {}
+        for faces in (chunk.faces, *chunk.others):
+            which = _which(faces)
+            if which is not None and _valid(faces).any():
+                reader = self._readers.setdefault(which, _Reader(self._video))
+                found[which] = reader.look(faces)
+        for which, reader in list(self._readers.items()):
+            reader.missed = 0 if which in found else reader.missed + 1
+            if reader.missed > 1:
+                del self._readers[which]
+        return found
 
     def _fuse(self, sound: Arrays, lips: Arrays, valid: np.ndarray) -> Arrays:
         return self._fusion.run(
@@ -140,6 +165,36 @@ class Recogniser:
                 "video_valid": valid,
             }
         )
+
+
+class _Reader:
+    """The video engine on one face.  valid: [1, 4] of the last chunk.  missed: chunks without it since."""
+
+    def __init__(self, video: Stream) -> None:
+        self._video = video.fork()
+        self.valid = np.zeros((1, CHUNK_FRAMES), np.float32)
+        self.missed = 0
+
+    def look(self, faces: tuple[Face | None, ...]) -> Arrays:
+        mouths = np.zeros((1, CHUNK_FRAMES, MOUTH_SIZE, MOUTH_SIZE), np.uint8)
+        for i, face in enumerate(faces):
+            if face is not None:
+                mouths[0, i] = face.mouth
+        self.valid = _valid(faces)
+        return self._video.run({"mouths": mouths, "valid": self.valid})
+
+
+def _evidence(outputs: Arrays, valid: np.ndarray) -> Evidence:
+    return Evidence(outputs["agreement"][0], outputs["voice"][0], valid[0] > 0)
+
+
+def _which(faces: tuple[Face | None, ...]) -> FaceId | None:
+    return next((identity(face) for face in faces if face is not None), None)
+
+
+def _valid(faces: tuple[Face | None, ...]) -> np.ndarray:
+    """float32 [1, 4]: the quality of each, 0 where there is none."""
+    return np.array([[face.quality if face is not None else 0.0 for face in faces]], np.float32)
 
 
 def _read_tokens(stream: Stream) -> list[str]:

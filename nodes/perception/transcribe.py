@@ -10,10 +10,11 @@ from engines.speech.decode import make_decoder
 from engines.speech.grammar import load_grammar
 from nodes.perception.recogniser import Heard, Recogniser
 from nodes.perception.segmenter import Segmenter
-from nodes.perception.sync import Sync
+from nodes.perception.speaker import Speakers
 from nodes.perception.utterance import Frame, News, Utterances
 from nodes.runtime.align import Aligner, Chunk
 from nodes.runtime.errors import UserError
+from nodes.runtime.facetrack import FaceId, identity
 from nodes.runtime.messages import Message, Transcript, Voice
 from nodes.runtime.node import Context
 
@@ -36,7 +37,8 @@ class Transcribe:
     a row has neither sound nor lips.
 
     Which head speaks may change with any chunk, also within a segment: one decoder goes on, fed by whichever
-    head it is, so every word says by what it was heard.
+    head it is, so every word says by what it was heard.  Of several faces the one whose lips go with the
+    sound is read (see ``nodes.perception.speaker``).
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("audio", "face")
@@ -80,7 +82,8 @@ class Transcribe:
         self._name = context.name
         self._aligner = Aligner(context, wait_ms=self._wait_ms)
         self._utterances = Utterances(decoder, self._segmenter)
-        self._sync = Sync()
+        self._speakers = Speakers(self._segmenter.onset)
+        self._read: FaceId | None = None
         self._epoch = context.epoch
         self._nothing = 0
         self._transcripts = self._voices = 0
@@ -102,7 +105,9 @@ class Transcribe:
             out += self._tell(self._utterances.flush())
             self._epoch = chunk.epoch
         heard = self._recogniser.hear(chunk)
-        self._measure(chunk, heard)
+        self._speakers.push(heard.sound, heard.lips, anew=bool(chunk.audio_reset))
+        seen = next((identity(face) for face in chunk.faces if face is not None), None)
+        self._read = seen if "v" in heard.heard_by else None
         self._nothing = self._nothing + 1 if heard.mode == "none" else 0
         if self._nothing > 1:
             out += self._tell(self._utterances.flush())
@@ -110,15 +115,10 @@ class Transcribe:
         else:
             news = self._utterances.hear(_frames(chunk, heard))
         self._last = (heard.mode, heard.modalities)
-        return [*out, *self._tell(news), self._voice(chunk, heard)]
-
-    def _measure(self, chunk: Chunk, heard: Heard) -> None:
-        if heard.sound is None or heard.lips is None or heard.seen is None:
-            self._sync.reset()
-            return
-        if chunk.audio_reset or chunk.video_reset:
-            self._sync.reset()
-        self._sync.push(heard.sound, heard.lips, heard.voice >= self._segmenter.onset, heard.seen)
+        out += [*self._tell(news), self._voice(chunk, heard)]
+        if chunk.others and seen is not None and (better := self._speakers.choose(seen)) != seen:
+            self._aligner.read(better)
+        return out
 
     def _tell(self, news: list[News]) -> list[Message]:
         mode, modalities = self._last
@@ -138,7 +138,8 @@ class Transcribe:
                     words=item.words,
                     mode=mode,
                     modalities=modalities,
-                    sync_error_ms=self._sync.error_ms(),
+                    sync_error_ms=self._speakers.error_ms(self._read),
+                    face=_track(self._read),
                 )
             )
             self._transcripts += 1
@@ -156,8 +157,16 @@ class Transcribe:
             probability=round(float(heard.voice.mean()), 4),
             mode=heard.mode,
             modalities=heard.modalities,
-            sync_error_ms=self._sync.error_ms(),
+            sync_error_ms=self._speakers.error_ms(self._read),
+            face=_track(self._read),
+            faces={
+                face[2]: speaks for face, speaks in self._speakers.speaking(self._utterances.speaking).items()
+            },
         )
+
+
+def _track(face: FaceId | None) -> int | None:
+    return face[2] if face is not None else None
 
 
 def _frames(chunk: Chunk, heard: Heard) -> list[Frame]:

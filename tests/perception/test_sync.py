@@ -43,8 +43,8 @@ def measure(late_ms, seed=0, frames=80, noise=0.0, spoken=None, seen=None):
 
 
 @settings(max_examples=40, deadline=None)
-@given(late=st.integers(-16, 16), seed=st.integers(0, 1000), noise=st.sampled_from([0.0, 0.1]))
-def test_offsets_within_four_frames_are_told_to_a_quarter_of_one(late, seed, noise):
+@given(late=st.integers(-24, 24), seed=st.integers(0, 1000), noise=st.sampled_from([0.0, 0.1]))
+def test_offsets_within_six_frames_are_told_to_a_quarter_of_one(late, seed, noise):
     assert measure(late * 10, seed, noise=noise) == pytest.approx(late * 10, abs=10)
 
 
@@ -62,10 +62,10 @@ def test_nothing_is_said_before_a_second_of_speech_was_seen():
 
 
 def test_an_offset_beyond_its_reach_is_not_guessed():
-    assert measure(240) is None
+    assert measure(320) is None
 
 
-def test_the_last_seconds_count_and_a_reset_forgets_them():
+def test_only_the_last_seconds_count():
     sync, vectors = Sync(), moving(0, 200, 1)
     for i in range(0, 100, 4):
         sync.push(vectors[i : i + 4], vectors[i + 2 : i + 6], ALWAYS, ALWAYS)
@@ -73,5 +73,3 @@ def test_the_last_seconds_count_and_a_reset_forgets_them():
     for i in range(100, 180, 4):
         sync.push(vectors[i : i + 4], vectors[i - 2 : i + 2], ALWAYS, ALWAYS)
     assert sync.error_ms() == pytest.approx(80, abs=10)
-    sync.reset()
-    assert sync.error_ms() is None
