@@ -175,6 +175,26 @@ def doctor() -> None:
     raise typer.Exit(examine())
 
 
+@app.command()
+def evaluate(
+    data: Annotated[
+        Path, typer.Argument(help="Clips with words: GRID, Lombard GRID, FSDD, or your own.")
+    ],
+    clips: Annotated[int, typer.Option(help="How many, 0 for all.", metavar="N", min=0)] = 40,
+    held_out: Annotated[bool, typer.Option("--held-out", help="Only those kept out of training.")] = False,
+    speaker: Annotated[str, typer.Option(help="Only this one.", metavar="NAME")] = "",
+    weights: Annotated[str, typer.Option(help="Folder of other models.", metavar="FOLDER")] = "",
+    grammar: Annotated[str, typer.Option(help="The sentences that are possible.", metavar="FILE")] = "",
+    noise: Annotated[Path | None, typer.Option(help="Recordings to add.", metavar="FOLDER")] = None,
+    babble: Annotated[Path | None, typer.Option(help="Voices to add.", metavar="FOLDER")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where results go on.", metavar="FOLDER")] = None,
+) -> None:
+    """Count the words understood wrongly, by sound, lips and both, in quiet and in noise."""
+    from engines.speech.evaluation.run import evaluate as measure
+
+    measure(data, out, clips, held_out, speaker, weights, grammar, noise, babble)
+
+
 class _ToStderr(logging.Handler):
     """One line a record, to whatever is stderr then: while the screen is live, it is what prints above it."""
 

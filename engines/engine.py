@@ -5,7 +5,6 @@ named ``state_x`` there is an output ``next_x`` of the same shape and dtype.  Be
 ``model.golden.npz`` (inputs as ``in.NAME``, expected outputs as ``out.NAME``) and a model card ``model.md``.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -92,8 +91,10 @@ class OnnxRuntimeEngine:
         return dict(zip(names, self._session.run(names, feeds), strict=True))
 
 
-# What ``open_engine`` is, and what may stand in for it.
-Opener = Callable[[Path, Spec | None], Engine]
+class Opener(Protocol):
+    """What ``open_engine`` is, and what may stand in for it."""
+
+    def __call__(self, path: Path, require: Spec | None = None) -> Engine: ...
 
 
 def check(arrays: Arrays, spec: Spec, path: Path) -> None:

@@ -1,0 +1,31 @@
+"""Messages to words by the node that does it live."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from engines.speech.evaluation.memory import Memory
+from nodes.perception.transcribe import Transcribe
+from nodes.runtime.messages import Message, Transcript, Word
+from nodes.runtime.node import Context
+
+
+class Hearing:
+    """weights, grammar: as in ``pipeline.yaml``, "" for what comes with hearsee."""
+
+    def __init__(self, weights: str = "", grammar: str = "") -> None:
+        self._options: dict[str, Any] = {"weights": weights, "grammar": grammar}
+        memory = Memory()
+
+        class Measured(Transcribe):
+            opener = memory.open
+
+        self._node, self.memory = Measured, memory
+
+    def words(self, sound: Sequence[Message], faces: Sequence[Message]) -> list[Word]:
+        """Every word of every final.  An input without messages is one that nothing is connected to."""
+        wired = frozenset(port for port, messages in (("audio", sound), ("face", faces)) if messages)
+        node = self._node(**self._options)
+        node.open(Context(name="transcribe", live=False, wired=wired))
+        told = node.step(sorted([*sound, *faces], key=lambda message: message.t_end_ns))
+        node.close()
+        return [word for m in told if isinstance(m, Transcript) and m.final for word in m.words]
