@@ -59,6 +59,9 @@ class TranscriptBody(Common):
     revision: Annotated[int, Meta(description="counts up from 0 within the segment; a higher one replaces")]
     text: Annotated[str, Meta(description="the words so far, or for good")]
     words: Annotated[list[WordBody], Meta(description="each word, see below")]
+    face: Annotated[int | None, Meta(description="`track` of the face that is read; null when none is")] = (
+        None
+    )
 
 
 class VoiceBody(Common):
@@ -66,10 +69,13 @@ class VoiceBody(Common):
 
     speaking: Annotated[bool, Meta(description="somebody is speaking")]
     probability: Annotated[float | None, Meta(description="0 to 1")]
+    face: Annotated[int | None, Meta(description="`track` of the face that is read; null when none is")] = (
+        None
+    )
 
 
 class FaceBody(Common):
-    """The face that is being read, in pixels of the camera's picture."""
+    """One of the faces in view, in pixels of the camera's picture."""
 
     box: Annotated[list[float | None], Meta(description="x, y, width, height")]
     landmarks: Annotated[
@@ -77,7 +83,9 @@ class FaceBody(Common):
         Meta(description="x, y of the person's right eye, left eye, nose tip, right and left mouth corner"),
     ]
     quality: Annotated[float | None, Meta(description="how far the lips can be trusted, 0 to 1")]
-    track: Annotated[int, Meta(description="rises when another face is taken up")]
+    track: Annotated[int, Meta(description="which face it is, for as long as it is followed")]
+    read: Annotated[bool, Meta(description="its lips are the ones that are read")]
+    speaking: Annotated[bool | None, Meta(description="it is who speaks; null while that cannot be told")]
 
 
 class StatusBody(Common):
@@ -122,11 +130,16 @@ class Emission(msgspec.Struct, frozen=True):
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What is being read: the part of a Voice or Transcript that faces and status carry along."""
+    """What is being read: the part of a Voice or Transcript that faces and status carry along.
+
+    face, faces: as in Voice.
+    """
 
     mode: str = "none"
     modalities: dict[str, float] = msgspec.field(default_factory=NO_MODALITIES.copy)
     sync_error_ms: float | None = None
+    face: int | None = None
+    faces: dict[int, bool | None] = {}
 
 
 def transcript(message: Transcript, emission: Emission) -> TranscriptBody:
@@ -146,6 +159,7 @@ def transcript(message: Transcript, emission: Emission) -> TranscriptBody:
             )
             for word in message.words
         ],
+        face=message.face,
     )
 
 
@@ -155,6 +169,7 @@ def voice(message: Voice, emission: Emission) -> VoiceBody:
         **_reading(message),
         speaking=message.speaking,
         probability=message.probability,
+        face=message.face,
     )
 
 
@@ -166,6 +181,8 @@ def face(message: Face, reading: Reading, emission: Emission) -> FaceBody:
         landmarks=message.landmarks.tolist(),
         quality=message.quality,
         track=message.track,
+        read=message.track == reading.face,
+        speaking=reading.faces.get(message.track),
     )
 
 

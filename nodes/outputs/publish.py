@@ -13,9 +13,8 @@ from nodes.runtime.messages import Face, Message, Transcript, Voice
 from nodes.runtime.node import Context
 
 STATUS_NS = 1_000_000_000
-FACE_NS = (
-    100_000_000  # a face is published at most this often: it is for drawing, lips are read from every picture
-)
+# Faces are published at most this often: they are for drawing, lips are read from every picture.
+FACE_NS = 100_000_000
 
 
 class Publish:
@@ -39,7 +38,7 @@ class Publish:
         self._status = Status(context.name, context.epoch, now_ns)
         self._status_due_ns = now_ns
         self._seq: dict[tuple[str, str], int] = {}
-        self._face_end_ns: dict[str, int] = {}
+        self._face_ns: dict[str, int] = {}
 
     def step(self, messages: Sequence[Message]) -> list[Message]:
         self._broadcast.welcome()
@@ -77,8 +76,9 @@ class Publish:
         return Emission(seq=seq, now_ns=now_ns, wall_ns=time.time_ns())
 
     def _face_is_due(self, face: Face) -> bool:
-        last = self._face_end_ns.get(face.stream)
-        if last is not None and 0 <= face.t_start_ns - last < FACE_NS:
+        """Those of one picture all are, or none."""
+        last = self._face_ns.get(face.stream)
+        if last is not None and 0 < face.t_start_ns - last < FACE_NS:
             return False
-        self._face_end_ns[face.stream] = face.t_start_ns
+        self._face_ns[face.stream] = face.t_start_ns
         return True

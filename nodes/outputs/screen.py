@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+GONE_NS = 1_000_000_000  # a face that was not published for so long is not in sight any more
 COLOURS = {"av": "green", "audio": "cyan", "video": "magenta", "none": "red"}
 
 
@@ -41,11 +42,17 @@ class Screen:
         elif topic == "transcript.final":
             self._words = {}
             self._console.print(_line(body, body["text"] or "(no words)", "bold"))
-        else:
+        elif topic != "face" or self._is_shown(body):
             self._seen[topic] = body
             self._tell(topic, body)
         if self._console.is_terminal:
             self._live.update(self._now(), refresh=True)
+
+    def _is_shown(self, face: dict[str, Any]) -> bool:
+        """Of several faces there is room for one: that which is read, else the one that was shown."""
+        shown = self._seen.get("face", face)
+        gone = face["t_start_ns"] - shown["t_start_ns"] > GONE_NS
+        return bool(face["read"] or face["track"] == shown["track"] or gone)
 
     def _tell(self, topic: str, body: dict[str, Any]) -> None:
         """Prints what a person wants to know once, when it changes."""

@@ -51,6 +51,8 @@ class Status:
                     mode=message.mode,
                     modalities=dict(message.modalities),
                     sync_error_ms=message.sync_error_ms,
+                    face=message.face,
+                    faces=message.faces if isinstance(message, Voice) else self._reading.faces,
                 )
                 self._read_ns = now_ns
 

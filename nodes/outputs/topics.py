@@ -25,7 +25,7 @@ beginning of one (`transcript.`), or to everything (an empty string).
 | `transcript.partial` | the words of a stretch of speech so far, whenever they change |
 | `transcript.final` | its words for good, when it has ended |
 | `voice` | every 160 ms: is somebody speaking |
-| `face` | the face that is read, at most ten times a second, without its picture; nothing without a face |
+| `face` | every face in view, at most ten times a second, without its picture; nothing without a face |
 | `status` | every second, always, even when there is no camera and no microphone |
 
 **What may follow what.** A segment starts with a `transcript.partial`; more may follow, each with a higher
@@ -76,6 +76,7 @@ def examples() -> dict[str, Common]:
         mode="av",
         modalities=BOTH,
         sync_error_ms=12.0,
+        face=0,
     )
     voice = Voice(
         stream="transcribe",
@@ -87,6 +88,8 @@ def examples() -> dict[str, Common]:
         mode="av",
         modalities=BOTH,
         sync_error_ms=12.0,
+        face=0,
+        faces={0: True},
     )
     face = Face(
         stream="camera",
@@ -99,8 +102,9 @@ def examples() -> dict[str, Common]:
         landmarks=np.array([[148, 110], [190, 110], [169, 134], [152, 158], [186, 158]], np.float32),
         quality=0.91,
         track=0,
+        last=True,
     )
-    reading = Reading(mode="av", modalities=BOTH, sync_error_ms=12.0)
+    reading = Reading(mode="av", modalities=BOTH, sync_error_ms=12.0, face=0, faces={0: True})
     final = msgspec.structs.replace(transcript, final=True, revision=5)
     return {
         "transcript.partial": bodies.transcript(transcript, emission(17)),
