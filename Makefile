@@ -63,7 +63,7 @@ export REQUIREMENTS
 
 .venv/development: .venv/made pyproject.toml
 	@echo "installing packages for development into .venv (once, with torch: some minutes) ..."
-	@$(RUN) -c "$$REQUIREMENTS" train test > .venv/development.txt
+	@$(RUN) -c "$$REQUIREMENTS" gpu train test > .venv/development.txt
 	@$(PIP) -r .venv/development.txt
 	@touch $@
 

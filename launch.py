@@ -176,6 +176,20 @@ def doctor() -> None:
 
 
 @app.command()
+def build(
+    precision: Annotated[str, typer.Option(help="float16 or float32.", metavar="NAME")] = "float16",
+    target: Annotated[
+        str | None, typer.Option("--for", help="Compute capability; not given: this GPU's.", metavar="sm_89")
+    ] = None,
+    batch: Annotated[int, typer.Option(help="Streams a step is for.", min=1, max=16)] = 1,
+) -> None:
+    """Compile the models for a GPU with TensorRT (TensorRT-RTX does so on a machine without one, too)."""
+    from engines.build import build_all, shipped_models
+
+    build_all(shipped_models(), precision, target, batch)
+
+
+@app.command()
 def evaluate(
     data: Annotated[
         Path, typer.Argument(help="Clips with words: GRID, Lombard GRID, FSDD, or your own.")

@@ -5,6 +5,7 @@ named ``state_x`` there is an output ``next_x`` of the same shape and dtype.  Be
 ``model.golden.npz`` (inputs as ``in.NAME``, expected outputs as ``out.NAME``) and a model card ``model.md``.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,9 @@ from nodes.runtime.errors import UserError
 
 Arrays = dict[str, np.ndarray]
 Spec = dict[str, tuple[tuple[int, ...], np.dtype[Any]]]
+
+BATCH = "batch"
+"""What a model calls its first axis where it may be of any length."""
 
 _DTYPES = {
     "tensor(float)": np.float32,
@@ -44,11 +48,14 @@ class Engine(Protocol):
 
 
 class OnnxRuntimeEngine:
-    """onnxruntime on the CPU, one thread: a step is too short to share, and spinning costs a core."""
+    """onnxruntime on the CPU, one thread: a step is too short to share, and spinning costs a core.
+
+    batch: streams a step is for, where the model has a batch axis.
+    """
 
     backend = "onnxruntime"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, batch: int = 1) -> None:
         self.path = path
         if not path.is_file():
             raise ModelError(f"{path}: no such model file; see `python launch.py doctor`")
@@ -57,6 +64,7 @@ class OnnxRuntimeEngine:
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
+        options.add_free_dimension_override_by_name(BATCH, batch)
         try:
             self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except (
@@ -89,6 +97,15 @@ class OnnxRuntimeEngine:
         check(feeds, self.inputs, self.path)
         names = list(self.outputs)
         return dict(zip(names, self._session.run(names, feeds), strict=True))
+
+    def run_rows(self, feeds: Arrays, rows: Sequence[int]) -> Arrays:
+        """``run`` for some rows of the batch: the others' state stays, their other outputs mean nothing."""
+        outputs, chosen = self.run(feeds), list(rows)
+        for name, new in next_state(outputs).items():
+            kept = feeds[name].copy()
+            kept[chosen] = new[chosen]
+            outputs["next_" + name[6:]] = kept
+        return outputs
 
 
 class Opener(Protocol):

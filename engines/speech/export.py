@@ -1,10 +1,8 @@
 """Trained networks to engines: ``python -m engines.speech.export WORK OUT``.
 
-Each network becomes an ONNX file of one step (batch 1, one chunk) with its state as ``state_*`` inputs and
-``next_*``
-outputs, and a golden file of three consecutive steps' last one.  Weights are rounded to float16, which
-halves the file;
-the step still computes in float32.
+Each network becomes an ONNX file of one step (one chunk, of as many streams as its axis ``batch`` is given)
+with its state as ``state_*`` inputs and ``next_*`` outputs, and a golden file of three consecutive steps'
+last one.  Weights are rounded to float16, which halves the file; the step still computes in float32.
 """
 
 import json
@@ -19,9 +17,10 @@ import typer
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from engines.engine import Arrays, next_state, open_engine, zero_state
+from engines.engine import BATCH, Arrays, next_state, open_engine, zero_state
 from engines.speech.model import CHUNK, Audio, Fusion, Size, State, Video
 from engines.speech.vocabulary import TOKENS
+from engines.variant import LARGEST_BATCH
 
 OPSET = 18
 NETWORKS: dict[str, type[nn.Module]] = {"audio": Audio, "video": Video, "fusion": Fusion}
@@ -110,14 +109,17 @@ def export(name: str, network: nn.Module, folder: Path) -> str:
     path = folder / f"{name}.onnx"
     with tempfile.TemporaryDirectory() as scratch:
         raw = Path(scratch) / "raw.onnx"
+        # Two streams, so that torch does not take the batch for a constant 1.
+        two = tuple(torch.cat([value, value]) for value in (*inputs.values(), *state.values()))
         torch.onnx.export(
             step,
-            (*inputs.values(), *state.values()),
+            two,
             str(raw),
             input_names=[*inputs, *(f"state_{k}" for k in state)],
             output_names=[*outputs, *(f"next_{k}" for k in state)],
             opset_version=OPSET,
             dynamo=True,
+            dynamic_shapes=(tuple({0: torch.export.Dim(BATCH, max=LARGEST_BATCH)} for _ in two),),
             external_data=False,
             verbose=False,
         )
