@@ -11,7 +11,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 
 from engines.speech.recipe import Recipe
-from engines.speech.validate import Report
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -27,12 +26,13 @@ def run_stage(
     work: Path,
     device: torch.device,
     step_loss: Callable[[int], tuple[Tensor, dict[str, Tensor]]],
-    check: Callable[[N], Report],
+    check: Callable[[N], object],
     seconds: float,
 ) -> N:
     """AdamW, warm-up then cosine, averaged weights; a checkpoint each minute; returns the averaged network.
 
-    step_loss: number of the step -> (loss, figures to show).  seconds: raise Stopped after so long.
+    step_loss: number of the step -> (loss, figures to show).  check: what to print of the averaged network.
+    seconds: raise Stopped after so long.
     """
     parameters = [p for p in trained.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
