@@ -41,7 +41,7 @@ def transcript(text, final=False, segment=0, revision=0, mode="av"):
     )
 
 
-def voice(mode="av", probability=0.9):
+def voice(mode="av", probability=0.9, **faces):
     return Voice(
         stream="transcribe",
         seq=3,
@@ -51,10 +51,11 @@ def voice(mode="av", probability=0.9):
         mode=mode,
         modalities=BOTH,
         sync_error_ms=4.0,
+        **faces,
     )
 
 
-def face(t_ns=None):
+def face(t_ns=None, track=2, last=True):
     return Face(
         stream="camera",
         seq=0,
@@ -64,7 +65,8 @@ def face(t_ns=None):
         box=(1.0, 2.0, 30.0, 40.0),
         landmarks=np.arange(10, dtype=np.float32).reshape(5, 2),
         quality=0.75,
-        track=2,
+        track=track,
+        last=last,
     )
 
 

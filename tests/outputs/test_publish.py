@@ -7,6 +7,7 @@ import time
 import pytest
 import zmq
 from heard import BOTH, face, gap, health, transcript, voice
+from msgspec import structs
 
 from nodes.outputs.publish import Publish
 from nodes.runtime.errors import UserError
@@ -262,6 +263,27 @@ def test_faces_are_published_without_pictures_at_most_ten_times_a_second(publish
     assert body["landmarks"][1] == [2.0, 3.0]
     assert "mouth" not in body
     assert body["stream"] == "camera"
+
+
+def test_every_face_in_view_is_published_and_whether_it_is_read_and_speaks(publisher, listening):
+    subscriber = listening("face")
+    start = time.monotonic_ns()
+    seen = [face(start + n * 40_000_000, track, last=track == 7) for n in range(10) for track in (2, 5, 7)]
+    publisher.step([voice(face=5, faces={2: False, 5: True}), *seen])
+    got = [body for _, body in subscriber.read(30, seconds=0.5)]
+    assert [body["track"] for body in got] == [2, 5, 7] * (len(got) // 3)
+    assert len({body["t_start_ns"] for body in got}) == len(got) // 3 == 4
+    assert [(body["read"], body["speaking"]) for body in got[:3]] == [
+        (False, False),
+        (True, True),
+        (False, None),
+    ]
+
+
+def test_a_transcript_says_whose_lips_were_read(publisher, listening):
+    subscriber = listening("transcript.")
+    publisher.step([structs.replace(transcript("bin"), face=5), transcript("bin blue")])
+    assert [body["face"] for _, body in subscriber.read(2)] == [5, None]
 
 
 def test_what_is_no_number_leaves_as_null(publisher, listening):
