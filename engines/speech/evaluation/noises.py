@@ -43,6 +43,7 @@ class Backgrounds:
         self._noises = _recordings(noise) if noise else []
         self._voices = _recordings(babble) if babble else []
         self._clips = clips
+        self._last: tuple[str, str, Sound] | None = None
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -54,13 +55,17 @@ class Backgrounds:
         """samples float32 [n] with the background in them, scaled down where the sum would clip."""
         if not heard.kind:
             return samples
-        rng = np.random.default_rng(zlib.crc32(f"{clip.name} {heard.kind}".encode()))
-        added = (
-            self._noise(len(samples), rng) if heard.kind == "noise" else self._babble(clip, len(samples), rng)
-        )
+        added = self._background(clip, heard.kind, len(samples))
         speech, power = float(np.mean(samples[spoken] ** 2)), float(np.mean(added**2))
         both = samples + added * np.sqrt(speech / max(power, 1e-12) * 10 ** (-heard.snr_db / 10))
         return (both / max(1.0, float(np.abs(both).max()))).astype(np.float32)
+
+    def _background(self, clip: Clip, kind: str, count: int) -> Sound:
+        if self._last is None or self._last[:2] != (clip.name, kind):
+            rng = np.random.default_rng(zlib.crc32(f"{clip.name} {kind}".encode()))
+            added = self._noise(count, rng) if kind == "noise" else self._babble(clip, count, rng)
+            self._last = (clip.name, kind, added)
+        return self._last[2]
 
     def _noise(self, count: int, rng: np.random.Generator) -> Sound:
         return _stretch(read_sound(self._noises[rng.integers(len(self._noises))]), count, rng)

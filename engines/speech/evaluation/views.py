@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import cv2
 import msgspec
 import numpy as np
 
@@ -79,7 +80,7 @@ def lost_spans(take: Take, share: float) -> list[tuple[int, int]]:
 
 
 def hand(faces: Sequence[Message], share: float) -> Cover:
-    """Covers ``share`` of the mouth from one side, where ``faces`` found it, in the skin's colour."""
+    """Covers ``share`` of the mouth from one side, where ``faces`` found it, with skin of the forehead."""
     found = {face.t_start_ns: face for face in reversed(faces) if isinstance(face, Face)}
 
     def cover(picture: Picture) -> Picture:
@@ -92,9 +93,11 @@ def hand(faces: Sequence[Message], share: float) -> Cover:
         middle, half = (y0 + y1) / 2, LIPS[1] * width
         rows = slice(max(0, int(middle - half)), max(0, int(middle + half)))
         columns = slice(max(0, int(low)), max(0, int(low + share * (high - low))))
-        image = picture.image.copy()
         x, y, w, h = (max(0, int(side)) for side in face.box)
-        image[rows, columns] = np.median(image[y : y + h, x : x + w], axis=(0, 1)).astype(np.uint8)
+        image = picture.image.copy()
+        under, skin = image[rows, columns], picture.image[y : y + h // 4, x + w // 4 : x + 3 * w // 4]
+        if under.size and skin.size:
+            under[:] = cv2.resize(skin, (under.shape[1], under.shape[0]))
         return msgspec.structs.replace(picture, image=image)
 
     return cover

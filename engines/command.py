@@ -1,0 +1,17 @@
+"""Runs a command's function from the command line: its parameters are the options, its errors one line."""
+
+import sys
+from collections.abc import Callable
+
+import typer
+
+from nodes.runtime.errors import UserError
+
+
+def command(main: Callable[..., None]) -> None:
+    """Exit status 2 with one line on stderr where ``main`` raises UserError."""
+    try:
+        typer.run(main)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
