@@ -32,10 +32,12 @@ SOURCES = {
     "flite": "flite voices awb, rms, slt, kal (CMU, BSD-like), synthesised",
     "espeak": "espeak-ng voices (GPL-3.0 program, its output is free), synthesised",
     "festival": "festival voices kal, slt (BSD-like), synthesised",
+    "rhvoice": "RHVoice voices alan, bdl, clb, slt (LGPL-2.1 or later), synthesised",
     "fsdd": "Free Spoken Digit Dataset, CC BY-SA 4.0",
     "fsdd_strings": "its digits joined to numbers, CC BY-SA 4.0",
     "other_espeak": "everyday sentences outside the vocabulary, so that it learns to stay silent",
     "other_flite": "likewise",
+    "other_rhvoice": "likewise",
 }
 LIMITS = f"""\
 - It knows {len(WORDS)} words, those of the GRID corpus: {", ".join(WORDS)}. Anything else it leaves out or takes for one

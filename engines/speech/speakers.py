@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engines.speech import espeak, festival, flite, recordings, sentences
+from engines.speech import espeak, festival, flite, recordings, rhvoice, sentences
 from engines.speech.revoice import Revoice
 from engines.speech.voices import PronunciationError, Speech, trim
 
@@ -151,6 +151,27 @@ def _flite(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:
         yield _synthetic(shard, number, f"flite/{voice}", said, other, rng)
 
 
+def _rhvoice(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:
+    synthesiser = rhvoice.synthesiser()
+    for number in range(shard.count):
+        words, commas, other = _sentence(rng, shard)
+        voice = str(rng.choice(rhvoice.VOICES))
+        try:
+            said = synthesiser.say(
+                words,
+                voice,
+                rate=float(rng.uniform(0.75, 1.4)),
+                pitch=float(rng.uniform(0.8, 1.25)),
+                commas=commas,
+            )
+        except PronunciationError:
+            yield "pronunciation"
+            continue
+        if rng.random() < 0.5:
+            said, voice = _as_other_speaker(said, rng), f"{voice}+world"
+        yield _synthetic(shard, number, f"rhvoice/{voice}", said, other, rng)
+
+
 def _festival(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:
     planned = [_sentence(rng, shard) for _ in range(shard.count)]
     stretches = rng.uniform(0.75, 1.25, shard.count).tolist()
@@ -218,5 +239,6 @@ SPEAKERS: dict[str, Callable[[Shard, np.random.Generator], Iterator[Utterance | 
     "fsdd": _fsdd,
     "fsdd_strings": _fsdd_strings,
     "espeak": _espeak,
+    "rhvoice": _rhvoice,
     "festival": _festival,
 }

@@ -1,6 +1,6 @@
 """What synthetic voices share: an utterance with its words' times, and how letters are spelt for them.
 
-The synthesisers (espeak.py, flite.py, festival.py) are Debian packages. Word times come from the
+The synthesisers (espeak.py, flite.py, festival.py, rhvoice.py) are Debian packages. Word times come from the
 synthesiser's own timing, never from the sound.
 """
 
@@ -17,9 +17,10 @@ from nodes.runtime.errors import UserError
 
 RATE = 16_000
 DEBIAN = "espeak-ng flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts"
+RHVOICE = "librhvoice5 rhvoice-english"  # in Debian's section non-free
 
 # Respellings that every voice's phone output was checked with; all other words are spoken as written.
-LETTER_NAMES = {"a": "ay", "z": "zed"}  # flite, festival: both use CMU's lexicon
+LETTER_NAMES = {"a": "ay", "z": "zed"}  # flite, festival, RHVoice: all use CMU's lexicon
 
 
 class PronunciationError(ValueError):
@@ -53,12 +54,12 @@ def trim(speech: Speech, margin: float) -> Speech:
     return Speech(speech.samples[start:end], words)
 
 
-def library(name: str) -> ctypes.CDLL:
-    """A synthesiser's shared library. Raises UserError where it is not installed."""
+def library(name: str, packages: str = DEBIAN) -> ctypes.CDLL:
+    """A synthesiser's shared library, which `packages` hold. Raises UserError where it is not installed."""
     try:
         return ctypes.CDLL(name)
     except OSError:
-        raise UserError(f"{name} not found; it makes training speech: apt-get install {DEBIAN}") from None
+        raise UserError(f"{name} not found; it makes training speech: apt-get install {packages}") from None
 
 
 def respell(words: Sequence[str], commas: frozenset[int]) -> str:

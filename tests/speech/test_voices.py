@@ -1,12 +1,13 @@
 """The synthesisers say what they are told, when they say they did."""
 
+import ctypes.util
 import shutil
 import subprocess
 
 import numpy as np
 import pytest
 
-from engines.speech import espeak, festival, flite, voices
+from engines.speech import espeak, festival, flite, rhvoice, voices
 from engines.speech.vocabulary import WORDS
 from engines.speech.voices import RATE, Speech
 from nodes.runtime.errors import UserError
@@ -16,11 +17,22 @@ SENTENCE = ["place", "red", "at", "a", "zero", "now"]
 needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
 needs_flite = pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
 needs_festival = pytest.mark.skipif(shutil.which("festival") is None, reason="festival is not installed")
+needs_rhvoice = pytest.mark.skipif(
+    ctypes.util.find_library("RHVoice") is None,
+    reason="RHVoice, of Debian's section non-free, is not installed",
+)
 
 
 def loudness(speech, start, end):
     piece = speech.samples[round(start * RATE) : round(end * RATE)]
     return float(np.sqrt(np.mean(piece**2)))
+
+
+def pitch(speech):
+    """The median, in Hz."""
+    pyworld = pytest.importorskip("pyworld")
+    f0, _ = pyworld.harvest(speech.samples.astype(np.float64), RATE, f0_floor=60, f0_ceil=400)
+    return float(np.median(f0[f0 > 0]))
 
 
 def check(speech, words):
@@ -51,6 +63,13 @@ def test_espeak_says_the_sentence(voice):
 @pytest.mark.parametrize("voice", flite.VOICES)
 def test_flite_says_the_sentence(voice):
     check(flite.synthesiser().say(SENTENCE, voice), SENTENCE)
+
+
+@needs_rhvoice
+@pytest.mark.parametrize("voice", rhvoice.VOICES)
+@pytest.mark.parametrize("rate", [0.75, 1.4])
+def test_rhvoice_says_the_sentence(voice, rate):
+    check(rhvoice.synthesiser().say(SENTENCE, voice, rate=rate), SENTENCE)
 
 
 @needs_festival
@@ -89,6 +108,54 @@ def test_flite_says_letters_by_their_names():
         command = ["flite", "-voice", "kal16", "-ps", "-t", f"red {spoken} two", "-o", "/dev/null"]
         heard = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         assert heard.split("r eh d ")[1].split(" t uw")[0] == phones
+
+
+@needs_rhvoice
+def test_all_vocabulary_words_are_single_words_to_rhvoice():
+    said = rhvoice.synthesiser().say(WORDS, "slt")
+    assert [text for text, _, _ in said.words] == list(WORDS)
+
+
+@needs_rhvoice
+def test_rhvoice_says_letters_by_their_names():
+    # It tells no phones, but the same phones sound the same. "a" is not the article, "z" not American.
+    say = rhvoice.synthesiser().say
+
+    def sound(word):
+        return say(["red", word, "two"], "slt").samples
+
+    assert np.array_equal(sound("a"), sound("eigh"))
+    assert np.array_equal(sound("z"), sound("zed"))
+    assert np.array_equal(sound("u"), sound("you"))
+    assert not np.array_equal(sound("z"), sound("zee"))
+
+
+@needs_rhvoice
+def test_rhvoice_obeys_pace_pitch_and_pauses():
+    say = rhvoice.synthesiser().say
+    usual = say(SENTENCE, "bdl")
+    quick = say(SENTENCE, "bdl", rate=1.25)
+    assert len(usual.samples) / len(quick.samples) == pytest.approx(1.25, rel=0.02)
+    for (_, start, end), (_, new_start, new_end) in zip(usual.words, quick.words, strict=True):
+        assert (start, end) == pytest.approx((1.25 * new_start, 1.25 * new_end), abs=0.02)
+    high = say(SENTENCE, "bdl", pitch=1.2)
+    assert high.words == usual.words
+    assert pitch(high) / pitch(usual) == pytest.approx(1.2, rel=0.1)
+    paused = say(SENTENCE, "slt", commas=frozenset({1}))
+    assert paused.words[2][1] - paused.words[1][2] > 0.08
+
+
+@needs_rhvoice
+def test_an_rhvoice_voice_that_is_not_there_is_one_clear_line():
+    with pytest.raises(UserError, match="RHVoice has no voice 'klingon'; it has alan, bdl, clb, slt"):
+        rhvoice.synthesiser().say(SENTENCE, "klingon")
+
+
+def test_a_missing_library_names_the_packages_that_hold_it():
+    with pytest.raises(
+        UserError, match=r"libklingon\.so not found.*apt-get install librhvoice5 rhvoice-english"
+    ):
+        voices.library("libklingon.so", voices.RHVOICE)
 
 
 @needs_espeak
@@ -136,15 +203,11 @@ def test_a_festival_voice_that_is_not_installed_is_one_clear_line():
 
 @needs_flite
 def test_revoicing_moves_pitch_formants_and_pace_but_not_the_words():
-    pyworld = pytest.importorskip("pyworld")
+    pytest.importorskip("pyworld")
     from engines.speech.revoice import Revoice
 
     man = flite.synthesiser().say(SENTENCE, "rms")
     woman = Revoice(man).say(f0_scale=1.7, formant_scale=1.2, stretch=1.1)
-
-    def pitch(speech):
-        f0, _ = pyworld.harvest(speech.samples.astype(np.float64), RATE, f0_floor=60, f0_ceil=400)
-        return float(np.median(f0[f0 > 0]))
 
     def centroid(speech):
         power = np.abs(np.fft.rfft(speech.samples)) ** 2
