@@ -61,8 +61,12 @@ class Speakers:
             return dict.fromkeys(self._lips, False)
         if not self._heard:
             return {face: bool(lips.voice.mean() >= self._onset) for face, lips in self._lips.items()}
-        agreements = {face: self._syncs[face].agreement() for face in self._lips}
-        return {face: None if found is None else found >= SPEAKS for face, found in agreements.items()}
+        found = self.agreements()
+        return {face: None if (peak := found[face]) is None else peak >= SPEAKS for face in self._lips}
+
+    def agreements(self) -> dict[FaceId, float | None]:
+        """Mean cosine of each face's lips and the voice, None where it cannot be told."""
+        return {face: sync.agreement() for face, sync in self._syncs.items()}
 
     def choose(self, read: FaceId) -> FaceId:
         """The face to read from here on: ``read``, unless the lips of another have insisted."""
@@ -72,7 +76,7 @@ class Speakers:
         return rival if rival is not None and self._insisted >= INSISTENCE else read
 
     def _rival_of(self, read: FaceId) -> FaceId | None:
-        agreements = {face: sync.agreement() for face, sync in self._syncs.items()}
+        agreements = self.agreements()
         own = agreements.pop(read, 0.0)
         others = {face: found for face, found in agreements.items() if found is not None}
         if own is None or not others:

@@ -13,8 +13,8 @@ from nodes.runtime.messages import FRAME_NS
 LAGS = 7
 # The offset is that of a device: the mean over 3 s of it.  Who speaks changes: 2 s.
 FRAMES, RECENT = 75, 50
-# Fewer pairs of spoken frames than these say nothing.
-MIN_PAIRS = 25
+# Fewer pairs of spoken frames than these say nothing of the offset, and of whether they belong together.
+OFFSET_PAIRS, AGREEMENT_PAIRS = 25, 15
 # How far the peak must stand above the mean of the other lags, in cosine, for an offset to be told; measured
 # by ``python -m benchmarks.agreement``.
 MARGIN = 0.35
@@ -39,7 +39,7 @@ class Sync:
 
     def error_ms(self) -> float | None:
         """Milliseconds the picture is late (negative: early), None where it cannot be told."""
-        curve = self.curve(FRAMES)
+        curve = self.curve(FRAMES, OFFSET_PAIRS)
         if curve is None:
             return None
         peak = int(curve.argmax())
@@ -53,23 +53,23 @@ class Sync:
 
     def agreement(self) -> float | None:
         """Mean cosine of voice and lips at the lag where it is highest; None where it cannot be told."""
-        curve = self.curve(RECENT)
+        curve = self.curve(RECENT, AGREEMENT_PAIRS)
         return None if curve is None else float(curve.max())
 
-    def curve(self, frames: int) -> np.ndarray | None:
+    def curve(self, frames: int, least: int) -> np.ndarray | None:
         """Mean cosine at lags -7 to 7 over the last ``frames``, float64 [15].
 
-        None where a lag has fewer than 25 pairs.
+        None where a lag has fewer than ``least`` pairs.
         """
         sound, lips, there = self._sound[-frames:], self._lips[-frames:], self._there[-frames:]
-        if len(sound) < MIN_PAIRS:
+        if len(sound) < least:
             return None
         cosines = sound.astype(np.float64) @ lips.T.astype(np.float64)
         pairs = there[:, :1] & there[:, 1]
         means = []
         for lag in range(-LAGS, LAGS + 1):
             usable = np.diagonal(pairs, lag)
-            if usable.sum() < MIN_PAIRS:
+            if usable.sum() < least:
                 return None
             means.append(np.diagonal(cosines, lag)[usable].mean())
         return np.array(means)
