@@ -87,12 +87,13 @@ def page(scores: list[Score], data: Path, models: dict[str, str]) -> str:
 Written by `python -m benchmarks.never_worse`; not by hand.
 
 Points of word error rate by which the pipeline with a camera is above (+) or below (-) the same pipeline
-without one, with the 95 % interval (paired bootstrap over clips): {first.utterances} clips of {data.name} kept
-out of training, {first.words} words, streaming as live. One word more or less is {100 / first.words:.2f} points.
-Cells above {ALLOWED:g} points are **bold**.
+without one, with the 95 % interval (paired bootstrap over clips): {first.utterances} clips of {data.name}
+kept out of training, {first.words} words, streaming as live. One word more or less is
+{100 / first.words:.2f} points. Cells above {ALLOWED:g} points are **bold**.
 
-Pictures are lost 400 ms at a time. A hand covers the mouth in the picture, before any face is looked for. Lips
-of another sentence are the same speaker's where the clips have only one; a stranger's face is a rendered one.
+Pictures are lost 400 ms at a time. A hand covers the mouth in the picture, before any face is looked for.
+Lips of another sentence are the same speaker's where the clips have only one; a stranger's face is a
+rendered one.
 Models: {models_used}.
 
 {verdict(scores)}

@@ -117,7 +117,7 @@ def _play(media: Path, cover: Cover | None = None) -> _Kept:
     source.open(Context(name="file", live=False))
     face.open(Context(name="face", live=False))
     try:
-        for message in _messages(source):
+        for message in messages_of(source):
             if message.port == "audio":
                 kept.sound.append(message)
             else:
@@ -129,7 +129,7 @@ def _play(media: Path, cover: Cover | None = None) -> _Kept:
     return kept
 
 
-def _messages(source: Media) -> Iterator[Message]:
+def messages_of(source: Media) -> Iterator[Message]:
     while not source.finished:
         ready: Sequence[Message] = source.step([])
         yield from ready
