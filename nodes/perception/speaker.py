@@ -55,14 +55,17 @@ class Speakers:
     def speaking(self, voice: bool) -> dict[FaceId, bool | None]:
         """Whether each face in view is the one that speaks; None where that cannot be told yet.
 
-        voice: somebody speaks.  Without sound, lips that move as in speech are taken at their word.
+        voice: somebody speaks.  A face that another outdoes by far does not.  Without sound, lips that move
+        as in speech are taken at their word.
         """
         if not voice:
             return dict.fromkeys(self._lips, False)
         if not self._heard:
             return {face: bool(lips.voice.mean() >= self._onset) for face, lips in self._lips.items()}
         found = self.agreements()
-        return {face: None if (peak := found[face]) is None else peak >= SPEAKS for face in self._lips}
+        best = max((peak for peak in found.values() if peak is not None), default=SPEAKS)
+        level = max(SPEAKS, best - LEAD)
+        return {face: None if (peak := found[face]) is None else peak >= level for face in self._lips}
 
     def agreements(self) -> dict[FaceId, float | None]:
         """Mean cosine of each face's lips and the voice, None where it cannot be told."""

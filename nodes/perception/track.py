@@ -12,7 +12,7 @@ from nodes.perception.smooth import LandmarkFilter
 FOUND, LOST = 0.7, 0.4
 # Pictures between two detections while any face is followed.
 DETECT_EVERY = 12
-# With no face in sight a detector looks at every third picture, not at each: an empty room must stay cheap.
+# With no face in sight, or one just lost, it is at most every third: an empty room must stay cheap.
 SEARCH_EVERY = 3
 # Where no more are followed, another face must be this much larger than the smallest, in this many detections
 # on end, to be taken up instead.
@@ -78,8 +78,9 @@ class Tracker:
         image: uint8 [h, w, 3] BGR.  grey: uint8 [h, w], the same picture.
         """
         lost_now = self._follow(grey, t_ns)
+        missing = any(t_ns - face.seen_ns < SAME_FACE_NS for face in self._lost) or not self._followed
         self._since_detection += 1
-        if lost_now or self._since_detection >= (self._detect_every if self._followed else SEARCH_EVERY):
+        if lost_now or self._since_detection >= (SEARCH_EVERY if missing else self._detect_every):
             self._since_detection = 0
             self._detect(image, grey, t_ns)
         faces = [Tracked(f.landmarks, f.box, f.look.visible, f.track) for f in self._followed]

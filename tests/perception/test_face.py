@@ -211,6 +211,67 @@ def test_a_much_larger_face_is_taken_up_and_said_to_be_another():
     assert after[0].track == 0, "not taken up at the first glance"
 
 
+def by_track(answers):
+    tracks = {}
+    for f in faces(answers):
+        tracks.setdefault(f.track, []).append(f)
+    return tracks
+
+
+def test_two_faces_are_followed_each_under_its_own_number():
+    left, right = clip(0)[:60], clip(1)[:60]
+    two = [side_by_side(a, b) for a, b in zip(left, right, strict=True)]
+    answers = run(two)
+    tracks = by_track(answers)
+    assert sorted(tracks) == [0, 1]
+    assert [len(f) for f in tracks.values()] == [60, 60]
+    middle = left[0].shape[1]
+    centres = [np.array([f.box[0] + f.box[2] / 2 for f in tracks[track]]) for track in (0, 1)]
+    assert all(np.all(x < middle) or np.all(x > middle) for x in centres)
+    assert np.all(centres[0] < middle) != np.all(centres[1] < middle)
+    # Each mouth is the one that the clip has by itself.
+    track = 0 if np.all(centres[0] < middle) else 1
+    alone = faces(run(left))
+    off = [np.abs(a.mouth.astype(int) - b.mouth).mean() for a, b in zip(tracks[track], alone, strict=True)]
+    assert np.median(off) < 6
+
+
+def test_faces_of_one_picture_share_its_times_and_the_last_says_so():
+    two = [side_by_side(a, b) for a, b in zip(clip(0)[:10], clip(1)[:10], strict=True)]
+    answers = run(two, epoch=3, first=5)
+    assert [f.seq for f in answers] == [n for n in range(5, 15) for _ in range(2)]
+    assert [f.last for f in answers] == [False, True] * 10
+    assert all(a.t_start_ns == b.t_start_ns for a, b in zip(answers[::2], answers[1::2], strict=True))
+    assert {f.epoch for f in answers} == {3}
+
+
+def test_no_more_faces_are_followed_than_asked_for():
+    image = clip(0)[0]
+    three = np.hstack([image, clip(1)[0], image[:, ::-1]])
+    for most in (1, 2, 3):
+        assert len(run([three] * 3, opened(detector="haar", faces=most))[-most:]) == most
+        assert len(by_track(run([three] * 3, opened(detector="haar", faces=most)))) == most
+
+
+def test_one_of_two_faces_leaves_and_the_other_keeps_its_number():
+    left, right = clip(0)[:50], clip(1)[:50]
+    both = [side_by_side(a, b) for a, b in zip(left, right, strict=True)]
+    alone = [side_by_side(a, empty_room(b)) for a, b in zip(left, right, strict=True)]
+    node = opened(detector="haar")
+    start, gone = by_track(run(both[:20], node)), by_track(run(alone[20:40], node, first=20))
+    (stays,) = [track for track, seen in gone.items() if len(seen) == 20]
+    assert stays in start
+    # Back within a second in the same place, it is the same one.
+    back = by_track(run(both[40:], node, first=40))
+    assert set(back) == set(start)
+
+
+def test_a_face_seen_twice_is_one():
+    images = clip()[:40]
+    node = opened(detector="haar", detect_every=1)
+    assert {track: len(seen) for track, seen in by_track(run(images, node)).items()} == {0: 40}
+
+
 def test_a_mirrored_picture_mirrors_the_face():
     images = clip()[:25]
     plain = faces(run(images))[-1]
@@ -292,6 +353,8 @@ def test_after_close_another_stream_may_be_opened():
         ({"detector": "yunet", "yunet": "nowhere.onnx"}, "nowhere.onnx: no YuNet model there"),
         ({"yunet": "nowhere.onnx"}, "nowhere.onnx: no YuNet model there"),
         ({"detect_every": 0}, "detect_every: 0"),
+        ({"faces": 0}, "faces: 0 is not a number of faces from 1 to 8"),
+        ({"faces": 9}, "faces: 9 is not a number of faces from 1 to 8"),
         ({"min_face": 0.0}, "min_face: 0.0"),
         ({"min_face": 3.0}, "min_face: 3.0"),
     ],

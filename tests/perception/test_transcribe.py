@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from engines.engine import next_state, open_engine, zero_state
 from engines.speech.decode import Beam
@@ -410,6 +411,64 @@ def test_the_sync_error_is_how_late_the_picture_is(engines, late_ms):
 def test_no_sync_error_without_a_picture(engines):
     out = replay(opened(engines), hear(said()), nothing("face", 4.2))
     assert {m.sync_error_ms for m in out} == {None}
+
+
+# Which of several faces is read -------------------------------------------------------------------------
+
+
+def talk(seed, seconds=5.0):
+    """Random words back to back, after half a second and before one of silence."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.choice([0.16, 0.24], round(seconds / 0.2))
+    return [(None, 0.48), *((int(rng.integers(1, 6)), float(s)) for s in lengths), (None, 1.0)]
+
+
+def crowd(*scripts):
+    """Faces of tracks 0, 1, ... that say their scripts, in one picture."""
+    rows = zip(*(see(lips(script)) for script in scripts), strict=False)
+    return [
+        structs.replace(f, track=track, last=track == len(scripts) - 1)
+        for row in rows
+        for track, f in enumerate(row)
+    ]
+
+
+def test_of_two_faces_the_one_that_says_what_is_heard_is_read(engines):
+    out = replay(opened(engines), hear(said(talk(1))), crowd(talk(2), talk(1)))
+    check_promises(out)
+    read = [v.face for v in voices(out) if v.mode == "av"]
+    assert read[0] == 0, "the most prominent one until more is known"
+    switched = read.index(1)
+    assert switched * 0.16 < 2.5
+    assert set(read[switched:]) == {1}
+    assert finals(out)[-1].face == 1
+    told = [v.faces for v in voices(out) if v.speaking]
+    assert told[0] == {0: None, 1: None}
+    assert told[-1] == {0: False, 1: True}
+    assert voices(out)[-1].faces in ({}, {0: False, 1: False})
+    assert {m.epoch for m in out} == {0}, "the sound goes on, so does the segment"
+
+
+def test_with_one_face_nobody_contests(engines):
+    out = replay(opened(engines), hear(said(talk(1))), see(lips(talk(2))))
+    assert {v.face for v in voices(out) if v.mode == "av"} == {0}
+    assert [v.faces for v in voices(out) if v.speaking][-1] == {0: False}
+
+
+def test_each_face_keeps_its_own_state_while_another_is_read(engines, recorded):
+    replay(opened(engines), hear(said(talk(1))), crowd(talk(2), talk(1)))
+    seen = recorded["video"].seen
+    assert len(seen) >= 60
+    assert seen == [i for i in range(len(seen) // 2) for _ in range(2)]
+    fused = recorded["fusion"].seen
+    assert fused.count(0) == 2, "the fusion starts anew with the other face, once"
+
+
+def test_what_was_read_says_nothing_of_a_face_where_none_is_read(engines):
+    out = replay(opened(engines), hear(said()), see(lips(), cut=(1.4, 4.0)))
+    assert {v.face for v in voices(out) if v.mode == "audio"} == {None}
+    assert {v.face for v in voices(out) if v.mode == "av"} == {0}
+    assert all(v.faces == {} for v in voices(out) if v.mode == "audio")
 
 
 # Models and options that cannot be used ---------------------------------------------------------------
