@@ -50,6 +50,7 @@ class WordBody(msgspec.Struct, kw_only=True):
     t_end_ns: Annotated[int, Meta(description="where it ends")]
     confidence: Annotated[float | None, Meta(description="0 to 1")]
     heard_by: Annotated[str, Meta(description="what it was read from: `a` sound, `v` lips, `av` both")]
+    recogniser: Annotated[str, Meta(description="id of the node that understood it; there may be several")]
 
 
 class TranscriptBody(Common):
@@ -156,6 +157,7 @@ def transcript(message: Transcript, emission: Emission) -> TranscriptBody:
                 t_end_ns=word.t_end_ns,
                 confidence=word.confidence,
                 heard_by=word.heard_by,
+                recogniser=message.stream,
             )
             for word in message.words
         ],

@@ -17,12 +17,13 @@ class Screen:
 
     On a terminal two lines stand below it and change in place: the words of now; mode, delay and drops.
     Written to a file or a pipe there is no place to change, so voice and face are told when they change.
+    Where there are several recognisers each has a line for the words of now, and every line says whose it is.
     """
 
     def __init__(self) -> None:
         self._console = Console(highlight=False, soft_wrap=True)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
-        self._words: dict[str, Any] = {}
+        self._words: dict[str, dict[str, Any] | None] = {}  # of now, by recogniser
         self._seen: dict[str, dict[str, Any]] = {}
         self._told: dict[str, str] = {}
 
@@ -38,15 +39,19 @@ class Screen:
 
     def show(self, topic: str, body: dict[str, Any]) -> None:
         if topic == "transcript.partial":
-            self._words = body
+            self._words[body["stream"]] = body
         elif topic == "transcript.final":
-            self._words = {}
-            self._console.print(_line(body, body["text"] or "(no words)", "bold"))
+            self._words[body["stream"]] = None
+            self._console.print(_line(body, self._said(body), "bold"))
         elif topic != "face" or self._is_shown(body):
             self._seen[topic] = body
             self._tell(topic, body)
         if self._console.is_terminal:
             self._live.update(self._now(), refresh=True)
+
+    def _said(self, body: dict[str, Any]) -> str:
+        text = body["text"] or "(no words)"
+        return f"{body['stream']}: {text}" if len(self._words) > 1 else text
 
     def _is_shown(self, face: dict[str, Any]) -> bool:
         """Of several faces there is room for one: that which is read, else the one that was shown."""
@@ -71,7 +76,7 @@ class Screen:
             self._console.print(_line(body, news, style))
 
     def _now(self) -> Text:
-        lines = [_line(self._words, self._words["text"], "dim")] if self._words else []
+        lines = [_line(body, self._said(body), "dim") for body in self._words.values() if body]
         below = Text("  ", style="dim").join(self._facts())
         return Text("\n").join([*lines, below] if below else lines)
 

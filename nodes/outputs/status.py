@@ -11,6 +11,7 @@ from nodes.runtime.messages import Face, Gap, Health, Message, Transcript, Voice
 READING_NS = 1_000_000_000  # without a voice or transcript for this long nothing is being read
 LOST_NS = 2_000_000_000  # a group says its health once a second
 DELAYS_KEPT = 64
+EVIDENCE = {"av": 2, "audio": 1, "video": 1}
 # Gaps name the port that has nothing; a person thinks in what cannot be done without it.
 MISSING = {
     "picture": "no picture",
@@ -32,8 +33,7 @@ class Status:
         self._epoch = epoch
         self._started_ns = now_ns
         self._told_ns = now_ns
-        self._reading = Reading()
-        self._read_ns: int | None = None
+        self._readings: dict[str, tuple[Reading, int]] = {}
         self._gaps: dict[tuple[str, str], tuple[str, int]] = {}
         self._health: dict[str, tuple[Health, int]] = {}
         self._delays: dict[str, deque[float]] = {}
@@ -47,24 +47,24 @@ class Status:
         elif isinstance(message, Transcript | Voice | Face):
             self._gaps.pop((message.stream, message.port), None)
             if not isinstance(message, Face):
-                self._reading = Reading(
+                before, _ = self._readings.get(message.stream, (Reading(), now_ns))
+                reading = Reading(
                     mode=message.mode,
                     modalities=dict(message.modalities),
                     sync_error_ms=message.sync_error_ms,
                     face=message.face,
-                    faces=message.faces if isinstance(message, Voice) else self._reading.faces,
+                    faces=message.faces if isinstance(message, Voice) else before.faces,
                 )
-                self._read_ns = now_ns
+                self._readings[message.stream] = (reading, now_ns)
 
     def published(self, topic: str, t_end_ns: int, now_ns: int) -> None:
         """Takes note of the delay from the end of capture to publication."""
         self._delays.setdefault(topic, deque(maxlen=DELAYS_KEPT)).append((now_ns - t_end_ns) / 1e6)
 
     def reading(self, now_ns: int) -> Reading:
-        """What is being read now."""
-        if self._read_ns is None or now_ns - self._read_ns > READING_NS:
-            return Reading()
-        return self._reading
+        """What is being read now; of several recognisers by that which has the most to go by."""
+        fresh = [reading for reading, read_ns in self._readings.values() if now_ns - read_ns <= READING_NS]
+        return max(fresh, key=lambda reading: EVIDENCE.get(reading.mode, 0), default=Reading())
 
     def body(self, emission: Emission) -> StatusBody:
         now_ns = emission.now_ns

@@ -32,6 +32,9 @@ beginning of one (`transcript.`), or to everything (an empty string).
 `revision`; it ends with exactly one `transcript.final`. After it nothing of that segment follows. Only a
 recogniser that was itself restarted leaves a segment without its final: `epoch` rises, `segment` begins at 0.
 
+**Several recognisers.** Each has its own `stream`, and counts `segment` and `seq` for itself: what was said
+above holds for each of them. `status` and `face` go by the one that has the most to go by.
+
 **Joining late.** Whoever subscribes gets the latest of every topic asked for at once. ZeroMQ sends it to the
 other subscribers of that topic too: to them it is a repeat, with `"repeat": true` and the `t_emit_ns` that
 they have had.

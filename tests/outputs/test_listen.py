@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import zmq
 from heard import face, gap, transcript, voice
+from msgspec import structs
 
 from nodes.outputs import keys
 from nodes.outputs.listen import listen
@@ -111,6 +112,16 @@ def test_a_person_reads_finals_with_their_mode_and_why_there_is_no_picture(publi
     out, err, _ = interrupt(process)
     assert (err, process.returncode) == ("", 0)
     assert "Traceback" not in out
+
+
+def test_of_two_recognisers_each_line_says_whose_it_is(publisher, listener):
+    process = listener(publisher.address, "transcript.")
+    general = structs.replace(transcript("bean blue", mode="audio"), stream="english")
+    publisher.say(transcript("bin"), general)
+    publisher.say(transcript("bin blue", final=True), structs.replace(general, final=True))
+    said = [process.stdout.readline().strip() for _ in range(2)]
+    assert said[0].endswith("av    transcribe: bin blue")
+    assert said[1].endswith("audio english: bean blue")
 
 
 def test_partials_change_in_place_on_a_terminal(publisher, listener):

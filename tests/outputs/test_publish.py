@@ -286,6 +286,33 @@ def test_a_transcript_says_whose_lips_were_read(publisher, listening):
     assert [body["face"] for _, body in subscriber.read(2)] == [5, None]
 
 
+def test_two_recognisers_side_by_side_say_whose_each_word_is_and_count_for_themselves(publisher, listening):
+    subscriber = listening("transcript.partial")
+    general = structs.replace(transcript("bean blue", mode="audio"), stream="english")
+    publisher.step([transcript("bin blue"), general])
+    bodies = [body for _, body in subscriber.read(2)]
+    assert [(b["stream"], b["text"], b["seq"]) for b in bodies] == [
+        ("transcribe", "bin blue", 0),
+        ("english", "bean blue", 0),
+    ]
+    assert [{word["recogniser"] for word in b["words"]} for b in bodies] == [{"transcribe"}, {"english"}]
+
+
+def test_the_mode_is_that_of_the_recogniser_with_the_most_to_go_by(publisher, listening, clock):
+    subscriber = listening("status")
+    ours, general = voice("av"), structs.replace(voice("audio"), stream="english")
+    for messages, mode in (
+        ([ours, general], "av"),
+        ([general, ours], "av"),
+        ([general], "audio"),
+        ([], "none"),
+    ):
+        clock.ns += 1_100_000_000
+        publisher.step(messages)
+        [(_, body)] = subscriber.read(1)
+        assert body["mode"] == mode
+
+
 def test_what_is_no_number_leaves_as_null(publisher, listening):
     subscriber = listening("voice")
     publisher.step([voice(probability=math.nan)])
