@@ -43,7 +43,7 @@ class Screen:
         elif topic == "transcript.final":
             self._words[body["stream"]] = None
             self._console.print(_line(body, self._said(body), "bold"))
-        elif topic != "face" or self._is_shown(body):
+        elif self._is_shown(topic, body):
             self._seen[topic] = body
             self._tell(topic, body)
         if self._console.is_terminal:
@@ -53,11 +53,13 @@ class Screen:
         text = body["text"] or "(no words)"
         return f"{body['stream']}: {text}" if len(self._words) > 1 else text
 
-    def _is_shown(self, face: dict[str, Any]) -> bool:
-        """Of several faces there is room for one: that which is read, else the one that was shown."""
-        shown = self._seen.get("face", face)
-        gone = face["t_start_ns"] - shown["t_start_ns"] > GONE_NS
-        return bool(face["read"] or face["track"] == shown["track"] or gone)
+    def _is_shown(self, topic: str, body: dict[str, Any]) -> bool:
+        """There is room for one face and one recogniser: that with the most to go by, else the one shown."""
+        shown = self._seen.get(topic, body)
+        gone = body["t_start_ns"] - shown["t_start_ns"] > GONE_NS
+        if topic == "face":
+            return bool(body["read"] or body["track"] == shown["track"] or gone)
+        return bool(topic != "voice" or body["stream"] == shown["stream"] or body["mode"] == "av" or gone)
 
     def _tell(self, topic: str, body: dict[str, Any]) -> None:
         """Prints what a person wants to know once, when it changes."""

@@ -229,6 +229,21 @@ def test_voice_and_face_written_to_a_pipe_are_told_when_they_change(publisher, l
     assert process.stdout.readline().split(maxsplit=2)[2] == "speaking (audio)\n"
 
 
+def test_of_two_recognisers_the_voice_of_one_is_told(publisher, listener):
+    process = listener(publisher.address, "voice")
+    general = structs.replace(voice(mode="audio"), stream="english")
+    for _ in range(3):
+        publisher.say(voice(mode="av"), general)
+    publisher.say(structs.replace(voice(mode="av"), speaking=False))
+    said = [process.stdout.readline().strip()]
+    while "silent" not in said[-1]:
+        said.append(process.stdout.readline().strip())
+    modes = [line.split()[-1] for line in said]
+    assert modes[modes.index("(av)") :] == ["(av)", "(av)"], (
+        "once the better one is there the other is not told"
+    )
+
+
 def test_a_terminal_shows_mode_reliability_and_drops_below_the_words(publisher, listener):
     leader, follower = pty.openpty()
     process = listener(publisher.address, "", stdout=follower, stderr=follower, text=False)
