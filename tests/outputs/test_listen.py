@@ -232,10 +232,11 @@ def test_voice_and_face_written_to_a_pipe_are_told_when_they_change(publisher, l
 def test_of_two_recognisers_the_voice_of_one_is_told(publisher, listener):
     process = listener(publisher.address, "voice")
     general = structs.replace(voice(mode="audio"), stream="english")
-    for _ in range(3):
-        publisher.say(voice(mode="av"), general)
-    publisher.say(structs.replace(voice(mode="av"), speaking=False))
+    publisher.say(voice(mode="av"), general)
     said = [process.stdout.readline().strip()]
+    for _ in range(3):
+        publisher.say(general, voice(mode="av"))
+    publisher.say(structs.replace(voice(mode="av"), speaking=False))
     while "silent" not in said[-1]:
         said.append(process.stdout.readline().strip())
     modes = [line.split()[-1] for line in said]
