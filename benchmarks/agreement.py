@@ -10,33 +10,40 @@ the speaker, chunk by chunk as it would live, once for each question.
   while the voice is heard.  The face with the other sentence is read to begin with: it is also counted how
   often, and how soon, the right one is taken instead.
 
+- Cost: processor time for each second of pictures with one, two and three faces in them, of the face node and
+  of all that hears and chooses.
+
 GRID: the validation clips (crc32 of the name, modulo 10, is 0).  Strangers: a folder of clips named and
 labelled as GRID's are, of people no lips were learnt from; rendered ones are made by
 ``python -m nodes.sources.talker.generate --many N DIR``.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
+import av
 import numpy as np
 import typer
 from msgspec import structs
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from benchmarks.speech import DATA, faces_of, sound_of
 from engines.speech.recordings import grid_clips, grid_split, read_align, read_sound
+from nodes.perception.face import Face as FaceNode
 from nodes.perception.recogniser import Heard, Recogniser
 from nodes.perception.segmenter import Segmenter
 from nodes.perception.speaker import SPEAKS, Speakers
 from nodes.perception.transcribe import WEIGHTS
 from nodes.runtime.align import Aligner, Chunk
 from nodes.runtime.facetrack import FaceId, identity
-from nodes.runtime.messages import Face, Message
+from nodes.runtime.messages import CHUNK_NS, FRAME_NS, Audio, Face, Message, Picture
 from nodes.runtime.node import Context
 
 REACH_MS, TOLERANCE_MS = 200, 40
@@ -59,13 +66,14 @@ class Tally:
     """off_ms: error of each offset, None where none was told.  told: what was said last of each role.
 
     agreement: of each role, at that moment.  taken_s: seconds of speech until the right face was read, None
-    where it never was.
+    where it never was.  misled: whether an offset was ever told of the face with the other sentence.
     """
 
     off_ms: list[float | None] = field(default_factory=list)
     told: dict[int, list[bool | None]] = field(default_factory=lambda: {role: [] for role in ROLES})
     agreement: dict[int, list[float]] = field(default_factory=lambda: {role: [] for role in ROLES})
     taken_s: list[float | None] = field(default_factory=list)
+    misled: list[bool] = field(default_factory=list)
 
 
 def read_clip(path: Path) -> Clip:
@@ -127,7 +135,7 @@ def measure_speaking(clip: Clip, other: Clip, still: bool, weights: Path, tally:
     listening = Listening([*clip.sound, *views], Recogniser(weights), OTHER)
     told: dict[int, bool | None] = dict.fromkeys(ROLES)
     agreement = dict.fromkeys(ROLES, 0.0)
-    began_ns = taken_ns = None
+    began_ns, taken_ns, misled = None, None, False
     for chunk, _, voice, seen in listening.chunks():
         began_ns = chunk.t_start_ns if voice and began_ns is None else began_ns
         read_own = seen is not None and seen[2] == OWN
@@ -135,9 +143,12 @@ def measure_speaking(clip: Clip, other: Clip, still: bool, weights: Path, tally:
         if not voice:
             continue
         for which, speaks in listening.speakers.speaking(voice).items():
+            if which[2] == OTHER:
+                misled = misled or listening.speakers.error_ms(which) is not None
             if speaks is not None:
                 told[which[2]] = speaks
                 agreement[which[2]] = listening.speakers.agreements()[which] or 0.0
+    tally.misled.append(misled)
     for role in ROLES:
         tally.told[role].append(told[role])
         if told[role] is not None:
@@ -155,6 +166,39 @@ def run(name: str, paths: Sequence[Path], weights: Path) -> Tally:
         measure_offset(clip, float(rng.uniform(-REACH_MS, REACH_MS)), weights, tally)
         measure_speaking(clip, other, i % 2 == 0, weights, tally)
     return tally
+
+
+def costs(paths: Sequence[Path], weights: Path) -> list[str]:
+    """Shares of a core with the clips of one, two, ... people side by side, and the sound of the first."""
+    lines = []
+    for count in range(1, len(paths) + 1):
+        clips = [pictures_of(path) for path in paths[:count]]
+        node, faces, spent_s = FaceNode(faces=count), [], 0.0
+        node.open(Context(name="face", live=False))
+        for i, images in enumerate(zip(*clips, strict=False)):
+            times = {"t_start_ns": i * FRAME_NS, "t_end_ns": (i + 1) * FRAME_NS}
+            picture = Picture(stream="camera", seq=i, epoch=0, **times, image=np.hstack(images))
+            began_s = time.process_time()
+            faces += node.step([picture])
+            spent_s += time.process_time() - began_s
+        node.close()
+        seconds = len(clips[0]) * FRAME_NS / 1e9
+        sound = [message for message in sound_of(read_sound(paths[0])) if isinstance(message, Audio)]
+        listening = Listening([*sound, *faces], Recogniser(weights), 0)
+        began_s = time.process_time()
+        chunks = sum(1 for _ in listening.chunks())
+        heard = (time.process_time() - began_s) / (chunks * CHUNK_NS / 1e9)
+        seen = len([face for face in faces if isinstance(face, Face)]) / len(clips[0])
+        lines.append(
+            f"{seen:.1f} faces a picture: {spent_s / seconds:.3f} of a core to follow them, "
+            f"{heard:.3f} to hear and choose, {spent_s / seconds + heard:.3f} together"
+        )
+    return lines
+
+
+def pictures_of(path: Path) -> list[NDArray[np.uint8]]:
+    with av.open(str(path)) as container:
+        return [picture.to_ndarray(format="bgr24") for picture in container.decode(video=0)]  # type: ignore[misc]
 
 
 def percent(hits: Sequence[bool]) -> str:
@@ -184,6 +228,7 @@ def show(tallies: dict[str, Tally], console: Console) -> None:
         rows.setdefault("offset error where told, median", []).append(
             f"{np.median(off):.0f} ms" if off else ""
         )
+        rows.setdefault("offset told of another sentence", []).append(percent(tally.misled))
         hits = {role: [told is (role == OWN) for told in tally.told[role]] for role in ROLES}
         all_hits = [*hits[OWN], *hits[OTHER], *hits[SILENT]]
         rows.setdefault("speaking or not, right", []).append(percent(all_hits))
@@ -221,6 +266,9 @@ def main(
             raise SystemExit(f"{folder}: no clips there; the recordings are not part of the repository")
         tallies[name] = run(name, paths[:clips], weights)
     show(tallies, console)
+    grid = [path for path in grid_clips(DATA / "grid_s1") if grid_split(path) == "validation"]
+    for line in costs(grid[:3], weights):
+        console.print(line)
 
 
 if __name__ == "__main__":
