@@ -17,17 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from engines.engine import ModelError
+from engines.net import Net
 from engines.speech.fbank import BANDS, Fbank
 
 Float = NDArray[Any]
 
 FRAME_FEATURES = 4  # of 10 ms in a frame of the encoder
-_DTYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
-_AT_MOST = 64 * 2**20  # numbers in one tensor of state
 
 
 class Zipformer:
@@ -38,7 +36,7 @@ class Zipformer:
     """
 
     def __init__(self, encoder: Path, decoder: Path, joiner: Path, tokens: Path) -> None:
-        self._encoder, self._decoder, self._joiner = _Net(encoder), _Net(decoder), _Net(joiner)
+        self._encoder, self._decoder, self._joiner = Net(encoder), Net(decoder), Net(joiner)
         self._look, self._move = self._encoder.number("T"), self._encoder.number("decode_chunk_len")
         self.context = self._decoder.number("context_size")
         self.tokens = read_tokens(tokens)
@@ -140,54 +138,3 @@ def read_tokens(path: Path) -> list[str]:
     if len(tokens) < 2 or len(tokens) != len(pairs) or sorted(tokens) != list(range(len(tokens))):
         raise ModelError(f"{path}: its numbers are not 0, 1, 2 and so on; restore the file")
     return [tokens[number] for number in range(len(tokens))]
-
-
-class _Net:
-    """One ONNX file with free batch axes: what ``engines.engine`` is for fixed shapes."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        if not path.is_file():
-            raise ModelError(f"{path}: no such model file")
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 4
-        try:
-            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime raises its own unrelated classes
-            reason = str(error).splitlines()[0][:200]
-            raise ModelError(f"{path}: not a model onnxruntime can load ({reason}); pull it again") from error
-        self.inputs = {value.name: value for value in self._session.get_inputs()}
-        self.outputs = [value.name for value in self._session.get_outputs()]
-        self._metadata = self._session.get_modelmeta().custom_metadata_map
-
-    def number(self, key: str) -> int:
-        text = self._metadata.get(key, "")
-        if not text.isdecimal() or not 0 < int(text) < 10_000:
-            raise ModelError(f"{self.path}: its metadata has no number {key}; not an export of icefall")
-        return int(text)
-
-    def expect(self, inputs: list[str], outputs: list[str]) -> None:
-        """Raises ModelError unless these come first."""
-        if list(self.inputs)[: len(inputs)] != inputs or self.outputs[: len(outputs)] != outputs:
-            raise ModelError(
-                f"{self.path}: takes {list(self.inputs)[:2]} and gives {self.outputs[:1]}, "
-                f"not {inputs} and {outputs}; another model's export"
-            )
-
-    def zeros(self, name: str) -> NDArray[Any]:
-        """For one stream: axes without a length are the batch."""
-        value = self.inputs[name]
-        shape = [n if isinstance(n, int) else 1 for n in value.shape]
-        if value.type not in _DTYPES or not 0 < np.prod(shape, dtype=object) <= _AT_MOST:
-            raise ModelError(f"{self.path}: {name} is {value.type} {value.shape}; another model's export")
-        return np.zeros(shape, _DTYPES[value.type])
-
-    def run(self, feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        try:
-            outputs: list[NDArray[Any]] = self._session.run(None, feeds)
-        except Exception as error:  # onnxruntime raises its own unrelated classes
-            reason = " ".join(str(error).split())[:200]
-            raise ModelError(f"{self.path}: cannot be run ({reason}); pull it again") from error
-        return outputs
