@@ -129,7 +129,7 @@ def find_clips(folder: Path) -> list[Clip]:
     for (speaker, stem), files in sorted(media.items()):
         files.sort(key=lambda file: (file.place.suffix.lower() not in PICTURES, len(file.place.parts)))
         label = _label(files[0], labels.get(stem, []))
-        said = _words_in_name(stem)
+        said = words_in_name(stem)
         if label is None and not said:
             continue
         sound = next((f for f in files[1:] if f.place.suffix.lower() in SOUNDS), None)
@@ -205,7 +205,7 @@ def _label(media: Stored, labels: list[Stored]) -> Stored | None:
     return ranked[0] if ranked else None
 
 
-def _words_in_name(stem: str) -> tuple[str, ...]:
+def words_in_name(stem: str) -> tuple[str, ...]:
     """What GRID's and FSDD's names say: ``bbaf2n`` is "bin blue at f two now", ``3_theo_7`` is "three"."""
     if match := _FSDD.fullmatch(stem):
         return (DIGITS[int(match[1])],)
