@@ -39,7 +39,8 @@ from engines.speech.recordings import grid_clips, grid_split, read_align, read_s
 from nodes.perception.face import Face as FaceNode
 from nodes.perception.recogniser import Heard, Recogniser
 from nodes.perception.segmenter import Segmenter
-from nodes.perception.speaker import SPEAKS, Speakers
+from nodes.perception.speaker import Speakers
+from nodes.perception.sync import TOGETHER
 from nodes.perception.transcribe import WEIGHTS
 from nodes.runtime.align import Aligner, Chunk
 from nodes.runtime.facetrack import FaceId, identity
@@ -238,7 +239,7 @@ def show(tallies: dict[str, Tally], console: Console) -> None:
             rows.setdefault(f"  {title}: agreement 5, 50, 95 %", []).append(
                 f"{low:.2f} {middle:.2f} {high:.2f}"
             )
-        rows.setdefault(f"best threshold, now {SPEAKS}", []).append(
+        rows.setdefault(f"best threshold, now {TOGETHER}", []).append(
             "{:.2f} ({:.1%})".format(*threshold(tally))
         )
         taken = [s for s in tally.taken_s if s is not None]

@@ -3,12 +3,9 @@
 import numpy as np
 
 from nodes.perception.recogniser import Evidence
-from nodes.perception.sync import Sync
+from nodes.perception.sync import TOGETHER, Sync
 from nodes.runtime.facetrack import FaceId
 
-# Agreement of lips and voice, as ``Sync`` gives it, from which a face is called speaking; measured by
-# ``python -m benchmarks.agreement``.
-SPEAKS = 0.5
 # Another face is read instead once its agreement is so high, and so much higher than that of the one that is
 # read, in so many chunks on end.
 LEAST, LEAD, INSISTENCE = 0.2, 0.1, 2
@@ -63,8 +60,8 @@ class Speakers:
         if not self._heard:
             return {face: bool(lips.voice.mean() >= self._onset) for face, lips in self._lips.items()}
         found = self.agreements()
-        best = max((peak for peak in found.values() if peak is not None), default=SPEAKS)
-        level = max(SPEAKS, best - LEAD)
+        best = max((peak for peak in found.values() if peak is not None), default=TOGETHER)
+        level = max(TOGETHER, best - LEAD)
         return {face: None if (peak := found[face]) is None else peak >= level for face in self._lips}
 
     def agreements(self) -> dict[FaceId, float | None]:

@@ -5,7 +5,8 @@ import pytest
 from test_sync import moving
 
 from nodes.perception.recogniser import Evidence
-from nodes.perception.speaker import INSISTENCE, SPEAKS, Speakers
+from nodes.perception.speaker import INSISTENCE, Speakers
+from nodes.perception.sync import TOGETHER
 
 ANNA, BEN = ("camera", 0, 0), ("camera", 0, 1)
 ONSET = 0.5
@@ -110,4 +111,4 @@ def test_the_offset_is_that_of_the_face_that_is_asked_for():
     assert scene.speakers.error_ms(BEN) == pytest.approx(120, abs=10)
     assert scene.speakers.error_ms(None) is None
     assert scene.speakers.error_ms(("camera", 0, 9)) is None
-    assert scene.speakers.agreements()[BEN] > SPEAKS
+    assert scene.speakers.agreements()[BEN] > TOGETHER
