@@ -1,26 +1,35 @@
-"""Which models are compiled, for what, and where the plans go: ``python launch.py build``."""
+"""Which models are compiled, for what, and where the plans go: ``python launch.py build``.
+
+``python -m engines.build MODEL PRECISION CAPABILITY BATCH`` makes one, giving way to whatever else runs.
+"""
 
 import hashlib
+import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import onnxruntime
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from engines.engine import ModelError, OnnxRuntimeEngine
+from engines.engine import Engine, ModelError, OnnxRuntimeEngine
 from engines.gpu.compile import Report, capabilities, compile_plan
 from engines.gpu.device import find_capability
 from engines.gpu.library import Library, find_library
-from engines.plan import Key, obtain_plan, plan_folder, plan_path
+from engines.plan import Key, obtain_plan, plan_folder, plan_path, read_plan
 from engines.variant import make_variant
+from nodes.runtime.errors import UserError
 
 ROOT = Path(__file__).parent
 SOURCES = ("variant.py", "half.py", "int8.py", "gpu/compile.py")
 
-PRECISIONS = ("float32", "float16")
+CPU = "cpu"
+GPU_PRECISIONS = ("float32", "float16")
 
 Tell = Callable[[str, int, int], None]
 
@@ -47,41 +56,79 @@ def recipe() -> str:
     return digest.hexdigest()
 
 
-def make_key(model: Path, precision: str, batch: int, library: str, version: str, capability: str) -> Key:
-    """The key of ``model``'s plan.  Raises ModelError where the model cannot be loaded."""
-    inputs = OnnxRuntimeEngine(model, batch).inputs
+@dataclass(frozen=True)
+class Wanted:
+    """A model in another form: compiled for a GPU, or a variant for the processor.
+
+    precision: see ``engines.variant``.  capability: "sm_89", or CPU.  batch: streams a step is for.
+    """
+
+    model: Path
+    precision: str
+    capability: str
+    batch: int = 1
+
+    @property
+    def path(self) -> Path:
+        """Where its plan is or will be."""
+        return plan_path(plan_folder(), self.model.stem, _key(self))
+
+    def __str__(self) -> str:
+        name = "onnxruntime" if self.capability == CPU else find_library().name
+        return f"{name} {self.precision}"
+
+
+def _key(wanted: Wanted) -> Key:
+    """Raises ModelError where the model cannot be loaded, or where its library is missing."""
+    library = None if wanted.capability == CPU else find_library()
+    inputs = OnnxRuntimeEngine(wanted.model, wanted.batch).inputs
     return Key(
-        model=hashlib.sha256(model.read_bytes()).hexdigest(),
+        model=hashlib.sha256(wanted.model.read_bytes()).hexdigest(),
         shapes={name: list(shape) for name, (shape, _) in sorted(inputs.items())},
-        precision=precision,
-        library=library,
-        version=version,
-        capability=capability,
+        precision=wanted.precision,
+        library=library.name if library else "onnxruntime",
+        version=library.version if library else onnxruntime.__version__,
+        capability=wanted.capability,
         recipe=recipe(),
     )
 
 
-def build(
-    library: Library, model: Path, precision: str, capability: int, batch: int = 1, tell: Tell | None = None
-) -> Built:
-    """The TensorRT plan of ``model`` out of the cache, compiled into it where it is not there.
+def find_plan(wanted: Wanted) -> bytes | None:
+    """What is in the cache already, whole and of the right key; else None."""
+    return read_plan(wanted.path, _key(wanted))
 
-    Raises ModelError where it cannot be compiled.
+
+def build(wanted: Wanted, tell: Tell | None = None) -> Built:
+    """The plan out of the cache, made and put there where it is missing.
+
+    For the processor a plan is the variant's ONNX file.  Raises ModelError where it cannot be made.
     """
-    if precision not in PRECISIONS:
-        raise ModelError(f"precision {precision!r}: TensorRT plans are {' or '.join(PRECISIONS)}")
-    key = make_key(model, precision, batch, library.name, library.version, f"sm_{capability}")
-    path = plan_path(plan_folder(), model.stem, key)
+    key, path = _key(wanted), wanted.path
     reports: list[Report] = []
 
-    def compile_now() -> bytes:
-        variant = make_variant(model, precision, batch)
-        plan, report = compile_plan(library, variant, str(model), capability, precision == "float16", tell)
+    def make() -> bytes:
+        variant = make_variant(wanted.model, wanted.precision, wanted.batch)
+        if wanted.capability == CPU:
+            return variant
+        if wanted.precision not in GPU_PRECISIONS:
+            names = " or ".join(GPU_PRECISIONS)
+            raise ModelError(f"precision {wanted.precision!r}: TensorRT plans are {names}")
+        half, target = wanted.precision == "float16", read_capability(wanted.capability, find_library())
+        plan, report = compile_plan(find_library(), variant, str(wanted.model), target, half, tell)
         reports.append(report)
         return plan
 
-    plan = obtain_plan(path, key, compile_now)
+    plan = obtain_plan(path, key, make)
     return Built(path, plan, reports[0] if reports else None)
+
+
+def load_plan(wanted: Wanted, plan: bytes, like: Engine) -> Engine:
+    """The engine of a plan of ``like``'s model.  Raises ModelError where it does not load on this machine."""
+    if wanted.capability == CPU:
+        return OnnxRuntimeEngine(wanted.model, wanted.batch, plan)
+    from engines.gpu.engine import TensorRtEngine
+
+    return TensorRtEngine(find_library(), plan, like, wanted.model)
 
 
 def read_capability(text: str | None, library: Library) -> int:
@@ -112,7 +159,7 @@ def build_all(models: Sequence[Path], precision: str, target: str | None, batch:
             def tell(phase: str, done: int, of: int, task=task, name=model.stem) -> None:  # type: ignore[no-untyped-def]
                 progress.update(task, description=f"{name}: {phase.lower()}", completed=done, total=of)
 
-            built = build(library, model, precision, capability, batch, tell)
+            built = build(Wanted(model, precision, f"sm_{capability}", batch), tell)
             progress.remove_task(task)
             table.add_row(model.stem, *_row(built))
     console.print(table)
@@ -128,3 +175,19 @@ def _row(built: Built) -> list[str]:
         size,
         f"{report.seconds:.1f}",
     ]
+
+
+def build_command(wanted: Wanted) -> list[str]:
+    return [str(wanted.model), wanted.precision, wanted.capability, str(wanted.batch)]
+
+
+def main(model: Path, precision: str, capability: str, batch: int) -> None:
+    os.nice(15)
+    try:
+        build(Wanted(model, precision, capability, batch))
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -51,11 +51,12 @@ class OnnxRuntimeEngine:
     """onnxruntime on the CPU, one thread: a step is too short to share, and spinning costs a core.
 
     batch: streams a step is for, where the model has a batch axis.
+    variant: the model in another form, as the bytes of an ONNX file, in place of what is at ``path``.
     """
 
     backend = "onnxruntime"
 
-    def __init__(self, path: Path, batch: int = 1) -> None:
+    def __init__(self, path: Path, batch: int = 1, variant: bytes | None = None) -> None:
         self.path = path
         if not path.is_file():
             raise ModelError(f"{path}: no such model file; see `python launch.py doctor`")
@@ -66,7 +67,9 @@ class OnnxRuntimeEngine:
         options.log_severity_level = 3
         options.add_free_dimension_override_by_name(BATCH, batch)
         try:
-            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = ort.InferenceSession(
+                variant or str(path), options, providers=["CPUExecutionProvider"]
+            )
         except (
             Exception
         ) as error:  # onnxruntime raises its own unrelated classes, all of them about this file

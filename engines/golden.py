@@ -1,6 +1,7 @@
 """Does an engine reproduce the model's golden file: the outputs its makers saw for the inputs beside them?"""
 
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -17,11 +18,15 @@ def golden_path(model: Path) -> Path:
 def golden_error(engine: Engine, golden: Path) -> float:
     """The largest absolute difference to any expected output.  ModelError where file or shape do not fit."""
     feeds, expected = _read(golden)
-    outputs = engine.run(feeds)
+    given = engine.run(
+        {name: _for_each_stream(value, engine.inputs.get(name)) for name, value in feeds.items()}
+    )
+    outputs = {name: np.asarray(value) for name, value in given.items()}
     if missing := expected.keys() - outputs.keys():
         raise ModelError(f"{golden}: the model gives no {', '.join(sorted(missing))}; restore both files")
     worst = 0.0
-    for name, value in expected.items():
+    for name, one in expected.items():
+        value = _for_each_stream(one, engine.outputs[name])
         if outputs[name].shape != value.shape:
             raise ModelError(
                 f"{golden}: {name} is {list(value.shape)}, the model gives {list(outputs[name].shape)}"
@@ -30,6 +35,12 @@ def golden_error(engine: Engine, golden: Path) -> float:
         # A NaN on either side is as far off as can be, where max() would hide it.
         worst = max(worst, float(np.where(np.isnan(difference), np.inf, difference).max(initial=0.0)))
     return worst
+
+
+def _for_each_stream(value: np.ndarray, spec: tuple[tuple[int, ...], Any] | None) -> np.ndarray:
+    """The same in every row, for an engine that serves several streams."""
+    rows = spec[0][0] if spec and len(spec[0]) == value.ndim > 0 and value.shape[0] == 1 else 1
+    return np.repeat(value, rows, axis=0) if rows > 1 else value
 
 
 def _read(golden: Path) -> tuple[Arrays, Arrays]:
