@@ -26,6 +26,7 @@ _ANTIALIAS_BELOW = 0.6
 
 Points = NDArray[Any]
 Grey = NDArray[Any]
+Image = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,14 @@ class Framing:
     angle: float
     size: int
 
-    def cut(self, grey: Grey) -> Grey:
-        """The crop uint8 [size, size] out of ``grey`` uint8 [h, w]; beyond it, its edge is repeated."""
+    def cut(self, image: Image) -> Image:
+        """The crop uint8 [size, size] out of uint8 [h, w], or both with colours; beyond it its edge is repeated."""
         if self.scale < _ANTIALIAS_BELOW:
-            return self._cut_shrunk(grey)
+            return self._cut_shrunk(image)
         turn = self._turn()
         matrix = np.column_stack([turn, (self.size - 1) / 2 - turn @ self.centre])
         size = (self.size, self.size)
-        return cv2.warpAffine(grey, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
     def inside(self, points: Points) -> Points:
         """Points [n, 2] of the picture in pixels of the crop."""
@@ -64,15 +65,15 @@ class Framing:
         cos, sin = self.scale * np.cos(self.angle), self.scale * np.sin(self.angle)
         return np.array([[cos, sin], [-sin, cos]])
 
-    def _cut_shrunk(self, grey: Grey) -> Grey:
+    def _cut_shrunk(self, image: Image) -> Image:
         """Shrinks the part that is needed first, averaging over areas."""
         half = self.size / self.scale * 0.75 + 2  # room for any turn of the square
         x0, y0 = (
-            int(v) for v in np.clip(np.floor(self.centre - half), 0, (grey.shape[1] - 1, grey.shape[0] - 1))
+            int(v) for v in np.clip(np.floor(self.centre - half), 0, (image.shape[1] - 1, image.shape[0] - 1))
         )
         x1, y1 = (int(v) for v in np.maximum(np.ceil(self.centre + half), (x0 + 1, y0 + 1)))
-        part = grey[y0:y1, x0:x1]
-        height, width = part.shape
+        part = image[y0:y1, x0:x1]
+        height, width = part.shape[:2]
         small = (max(1, round(width * self.scale)), max(1, round(height * self.scale)))
         shrink = np.array([small[0] / width, small[1] / height])
         centre = (self.centre - (x0, y0) + 0.5) * shrink - 0.5
@@ -108,10 +109,10 @@ def mouth_framing(landmarks: Points, size: int = MOUTH_SIZE) -> Framing:
     return Framing(mouth_centre(landmarks), scale, roll(landmarks), size)
 
 
-def face_framing(landmarks: Points) -> Framing:
-    """The whole face, forehead to chin, in 64 x 64 pixels."""
+def face_framing(landmarks: Points, size: int = FACE_SIZE) -> Framing:
+    """The whole face, forehead to chin, in ``size`` x ``size`` pixels."""
     centre = 0.64 * eye_centre(landmarks) + 0.36 * mouth_centre(landmarks)
-    return Framing(centre, FACE_SIZE / (FACE_SIDE * reach(landmarks)), roll(landmarks), FACE_SIZE)
+    return Framing(centre, size / (FACE_SIDE * reach(landmarks)), roll(landmarks), size)
 
 
 def box_framing(box: tuple[float, float, float, float]) -> Framing:

@@ -12,7 +12,7 @@ from nodes.perception.quality import quality
 from nodes.perception.track import DETECT_EVERY, Tracked, Tracker
 from nodes.runtime import messages
 from nodes.runtime.errors import UserError
-from nodes.runtime.messages import Gap, Message, Picture
+from nodes.runtime.messages import PORTRAIT_SIZE, Gap, Message, Picture
 from nodes.runtime.node import Context
 
 # A picture with a shorter side than this holds no lips that could be read.
@@ -31,6 +31,7 @@ class Face:
     detect_every: pictures from one detection to the next while a face is followed.
     faces: the most that are followed at once; where there are more, the larger ones.
     min_face: the smallest face looked for, as a share of the picture's shorter side.
+    portrait: send every face large and in colour too, for an expert that wants it: 150 kB more a face.
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("picture",)
@@ -44,12 +45,14 @@ class Face:
         detect_every: int = DETECT_EVERY,
         faces: int = FACES,
         min_face: float = MIN_FACE,
+        portrait: bool = False,
     ) -> None:
         self.detector = detector
         self.yunet = yunet
         self.detect_every = detect_every
         self.faces = faces
         self.min_face = min_face
+        self.portrait = portrait
         self._tracker: Tracker | None = None
         self._epoch: tuple[str, int] | None = None
 
@@ -87,10 +90,10 @@ class Face:
         faces = self._tracker.update(image, grey, message.t_start_ns)
         if not faces:
             return [_gap(message, "no face")]
-        return [_face(message, face, grey, last=face is faces[-1]) for face in faces]
+        return [_face(message, face, grey, face is faces[-1], self.portrait) for face in faces]
 
 
-def _face(picture: Picture, tracked: Tracked, grey: Grey, *, last: bool) -> messages.Face:
+def _face(picture: Picture, tracked: Tracked, grey: Grey, last: bool, portrait: bool) -> messages.Face:
     framing = mouth_framing(tracked.landmarks)
     mouth = framing.cut(grey)
     return messages.Face(
@@ -106,6 +109,7 @@ def _face(picture: Picture, tracked: Tracked, grey: Grey, *, last: bool) -> mess
         quality=quality(mouth, framing, tracked.landmarks, tracked.visible, grey.shape),
         track=tracked.track,
         last=last,
+        portrait=face_framing(tracked.landmarks, PORTRAIT_SIZE).cut(picture.image) if portrait else None,
     )
 
 

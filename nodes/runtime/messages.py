@@ -23,6 +23,7 @@ CHUNK_NS = CHUNK_FRAMES * FRAME_NS
 CHUNK_SAMPLES = CHUNK_FRAMES * FRAME_SAMPLES
 MOUTH_SIZE = 88
 FACE_SIZE = 64
+PORTRAIT_SIZE = 224
 
 ARRAY_DTYPES = frozenset({"uint8", "int16", "int32", "int64", "float16", "float32", "float64", "bool"})
 MAX_ARRAY_BYTES = 64 * 2**20
@@ -71,6 +72,7 @@ class Face(Message):
     quality: 0..1, what the lips can be trusted for (size, blur, pose, occlusion, out of frame).
     track: which face it is, for as long as it is followed; a number is not given to a second face.
     last: no other face of the same picture follows.
+    portrait: uint8 [224, 224, 3] BGR, what ``face`` shows, larger and in colour; None unless asked for.
     """
 
     port: ClassVar[str] = "face"
@@ -81,6 +83,7 @@ class Face(Message):
     quality: float
     track: int
     last: bool = True
+    portrait: np.ndarray | None = None
 
 
 class Gap(Message):

@@ -45,6 +45,22 @@ def test_a_default_clone_finds_the_face_in_every_picture_of_a_clip(index):
         assert face.track == 0
 
 
+def test_a_portrait_is_the_face_larger_and_in_colour_where_it_is_asked_for():
+    images = clip(5)[:5]
+    plain, coloured = faces(run(images, opened())), faces(run(images, opened(portrait=True)))
+    assert all(face.portrait is None for face in plain)
+    for face, other in zip(coloured, plain, strict=True):
+        assert (face.portrait.shape, face.portrait.dtype) == ((224, 224, 3), np.uint8)
+        assert np.array_equal(face.face, other.face)
+        grey = cv2.cvtColor(
+            cv2.resize(face.portrait, (64, 64), interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY
+        )
+        assert np.abs(grey.astype(int) - face.face).mean() < 4
+        back = messages.decode([bytes(part) for part in messages.encode(face)])
+        assert np.array_equal(back.portrait, face.portrait)
+        assert messages.decode([bytes(part) for part in messages.encode(other)]).portrait is None
+
+
 def test_the_landmarks_are_where_yunet_sees_them():
     if not YUNET.is_file():
         pytest.skip(f"{YUNET} is not here")
