@@ -43,7 +43,7 @@ class Framing:
     size: int
 
     def cut(self, image: Image) -> Image:
-        """The crop uint8 [size, size] out of uint8 [h, w], or both with colours; beyond it its edge is repeated."""
+        """The crop uint8 [size, size] out of uint8 [h, w], or both with colours; its edge goes on beyond."""
         if self.scale < _ANTIALIAS_BELOW:
             return self._cut_shrunk(image)
         turn = self._turn()
