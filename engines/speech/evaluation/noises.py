@@ -94,7 +94,7 @@ def spoken_part(samples: Sound, times: Sequence[tuple[str, float, float]]) -> sl
     hop = SAMPLE_RATE // 100
     frames = samples[: len(samples) // hop * hop].reshape(-1, hop)
     level = np.sqrt(np.mean(frames**2, axis=1))
-    loud = np.flatnonzero(level > 0.03 * level.max(initial=1e-6))
+    loud = np.flatnonzero(level > 0.1 * level.max(initial=1e-6))  # 20 dB below
     return slice(loud[0] * hop, (loud[-1] + 1) * hop) if len(loud) else slice(None)
 
 
