@@ -15,11 +15,12 @@ from engines.speech.zipformer import Zipformer, transducer_files
 from engines.store import open_store
 from engines.stream import Stream
 from nodes.perception.segmenter import Segmenter
+from nodes.perception.telling import Telling
 from nodes.perception.transcribe import WEIGHTS
 from nodes.perception.utterance import Frame, News, Utterances
 from nodes.runtime.align import Aligner, Chunk
 from nodes.runtime.errors import UserError
-from nodes.runtime.messages import CHUNK_FRAMES, CHUNK_SAMPLES, Audio, Gap, Message, Transcript, Voice
+from nodes.runtime.messages import CHUNK_FRAMES, CHUNK_SAMPLES, Audio, Gap, Message, Voice
 from nodes.runtime.node import Context
 
 HEARD = {"audio": 1.0, "video": 0.0}
@@ -61,10 +62,6 @@ class Dictate:
     ) -> None:
         if not 1 <= beam <= 16:
             raise UserError(f"beam {beam}: give a number of token sequences from 1 to 16")
-        if not 0 < offset <= onset < 1:
-            raise UserError(f"onset {onset:g}, offset {offset:g}: give probabilities, offset not above onset")
-        if not 40 <= hangover_ms <= 5000:
-            raise UserError(f"hangover_ms {hangover_ms}: give milliseconds from 40 to 5000")
         self._model, self._beam = model, beam
         self._turns = [Segmenter(onset, offset, hangover_ms=hangover_ms) for _ in range(2)]
 
@@ -80,7 +77,8 @@ class Dictate:
         self._awaited: deque[_Awaited] = deque()
         self._name, self._epoch = context.name, context.epoch
         self._aligner = Aligner(replace(context, wired=frozenset({"audio"})))
-        self._transcripts = self._voices = self._nothing = 0
+        self._telling = Telling(context.name)
+        self._voices = self._nothing = 0
 
     def step(self, messages: Sequence[Message]) -> list[Message]:
         sound = (m for m in messages if isinstance(m, Audio) or (isinstance(m, Gap) and m.of == Audio.port))
@@ -130,27 +128,7 @@ class Dictate:
         return told
 
     def _tell(self, news: list[News]) -> list[Message]:
-        told: list[Message] = []
-        for item in news:
-            told.append(
-                Transcript(
-                    stream=self._name,
-                    seq=self._transcripts,
-                    epoch=self._epoch,
-                    t_start_ns=item.t_start_ns,
-                    t_end_ns=item.t_end_ns,
-                    segment=item.segment,
-                    revision=item.revision,
-                    final=item.final,
-                    text=item.text,
-                    words=item.words,
-                    mode="audio",
-                    modalities=HEARD,
-                    sync_error_ms=None,
-                )
-            )
-            self._transcripts += 1
-        return told
+        return self._telling.tell(news, self._epoch, "audio", HEARD)
 
     def _voice(self, chunk: Chunk, probability: float, mode: str) -> Voice:
         self._voices += 1

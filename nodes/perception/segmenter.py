@@ -2,6 +2,7 @@
 
 from enum import Enum
 
+from nodes.runtime.errors import UserError
 from nodes.runtime.messages import FRAME_NS
 
 
@@ -15,10 +16,15 @@ class Segmenter:
     """Hysteresis twice: in probability and in time.
 
     Speech begins with ``min_frames`` frames in a row of at least ``onset``, and ends with ``hangover_ms`` in
-    which no frame reached ``offset``: a pause within a sentence is shorter than that.
+    which no frame reached ``offset``: a pause within a sentence is shorter than that.  UserError for settings
+    that make no sense.
     """
 
     def __init__(self, onset: float = 0.5, offset: float = 0.35, min_frames: int = 2, hangover_ms: int = 400):
+        if not 0 < offset <= onset < 1:
+            raise UserError(f"onset {onset:g}, offset {offset:g}: give probabilities, offset not above onset")
+        if not 40 <= hangover_ms <= 5000:
+            raise UserError(f"hangover_ms {hangover_ms}: give milliseconds from 40 to 5000")
         self.onset, self.offset, self.min_frames = onset, offset, min_frames
         self.hangover = max(1, hangover_ms * 1_000_000 // FRAME_NS)
         self.reset()

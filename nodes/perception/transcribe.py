@@ -11,11 +11,12 @@ from engines.speech.grammar import load_grammar
 from nodes.perception.recogniser import Heard, Recogniser
 from nodes.perception.segmenter import Segmenter
 from nodes.perception.speaker import Speakers
+from nodes.perception.telling import Telling
 from nodes.perception.utterance import Frame, News, Utterances
 from nodes.runtime.align import Aligner, Chunk
 from nodes.runtime.errors import UserError
 from nodes.runtime.facetrack import FaceId, identity
-from nodes.runtime.messages import Message, Transcript, Voice
+from nodes.runtime.messages import Message, Voice
 from nodes.runtime.node import Context
 
 WEIGHTS = Path(engines.speech.__file__).parent / "weights"
@@ -60,10 +61,6 @@ class Transcribe:
             raise UserError(f"beam {beam}: give a number of word sequences from 1 to 64")
         if not 0 <= wait_ms <= 1000:
             raise UserError(f"wait_ms {wait_ms}: give milliseconds from 0 to 1000")
-        if not 0 < offset <= onset < 1:
-            raise UserError(f"onset {onset:g}, offset {offset:g}: give probabilities, offset not above onset")
-        if not 40 <= hangover_ms <= 5000:
-            raise UserError(f"hangover_ms {hangover_ms}: give milliseconds from 40 to 5000")
         self._folder = Path(weights) if weights else WEIGHTS
         self._grammar = grammar
         self._beam = beam
@@ -86,7 +83,8 @@ class Transcribe:
         self._read: FaceId | None = None
         self._epoch = context.epoch
         self._nothing = 0
-        self._transcripts = self._voices = 0
+        self._telling = Telling(context.name)
+        self._voices = 0
         self._last = ("none", {"audio": 0.0, "video": 0.0})
 
     def step(self, messages: Sequence[Message]) -> list[Message]:
@@ -122,28 +120,8 @@ class Transcribe:
 
     def _tell(self, news: list[News]) -> list[Message]:
         mode, modalities = self._last
-        told: list[Message] = []
-        for item in news:
-            told.append(
-                Transcript(
-                    stream=self._name,
-                    seq=self._transcripts,
-                    epoch=self._epoch,
-                    t_start_ns=item.t_start_ns,
-                    t_end_ns=item.t_end_ns,
-                    segment=item.segment,
-                    revision=item.revision,
-                    final=item.final,
-                    text=item.text,
-                    words=item.words,
-                    mode=mode,
-                    modalities=modalities,
-                    sync_error_ms=self._speakers.error_ms(self._read),
-                    face=_track(self._read),
-                )
-            )
-            self._transcripts += 1
-        return told
+        error_ms = self._speakers.error_ms(self._read)
+        return self._telling.tell(news, self._epoch, mode, modalities, error_ms, _track(self._read))
 
     def _voice(self, chunk: Chunk, heard: Heard) -> Voice:
         self._voices += 1
