@@ -77,9 +77,9 @@ class Intermediate(nn.Module):
 class Fusion(nn.Module):
     """The step that is exported, around either ``core``.
 
-    logits: float32 [n, 3, 7] of face, voice, words, each divided by its temperature; embedding: float32
-    [n, 3, 64]; affect: float32 [n, 3, 2]; present: float32 [n, 3], 0 for an expert that has nothing to say,
-    up to 1.  Gives
+    opinions: float32 [n, 3, 7], logits of face, voice, words, each divided by its temperature; embeddings:
+    float32 [n, 3, 64]; affects: float32 [n, 3, 2]; present: float32 [n, 3], 0 for an expert that has nothing
+    to say, up to 1.  Gives
 
     logits: float32 [n, 7]; embedding: float32 [n, 64], the experts' own, weighed;
     affect: float32 [n, 2], expected valence and arousal: of the emotions found, and of what the experts say
@@ -97,15 +97,15 @@ class Fusion(nn.Module):
         self.register_buffer("temperature", torch.ones(()))
 
     def forward(
-        self, logits: Tensor, embedding: Tensor, affect: Tensor, present: Tensor
+        self, opinions: Tensor, embeddings: Tensor, affects: Tensor, present: Tensor
     ) -> dict[str, Tensor]:
-        fused, weight = self.core(logits, embedding, present)
+        fused, weight = self.core(opinions, embeddings, present)
         weight = weight / weight.sum(1, keepdim=True).clamp(min=1e-6)
         found = (fused / self.temperature).softmax(-1) @ self.circumplex
-        told = (weight[..., None] * affect).sum(1)
+        told = (weight[..., None] * affects).sum(1)
         return {
             "logits": fused,
             "affect": (found + told) / 2,
-            "embedding": (weight[..., None] * embedding).sum(1),
+            "embedding": (weight[..., None] * embeddings).sum(1),
             "reliability": weight,
         }
