@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from engines.build import CPU, Wanted, build_command, find_plan
-from engines.engine import Arrays, Engine, ModelError, Spec, open_engine, zero_state
+from engines.engine import Arrays, Engine, ModelError, Opener, Spec, open_engine, zero_state
 from engines.gpu.device import DeviceError, find_capability
 from engines.proof import proved
 from engines.variant import PRECISIONS
@@ -32,10 +32,11 @@ class Server:
 
     backend: "onnxruntime", "tensorrt", or "auto": TensorRT where there is it and a GPU.
     precision: one of ``engines.variant``, or "auto": float16 on a GPU, float32 on the processor.
+    first: what opens the engine that serves until then, and again where the other fails.
     Raises ModelError for any other, and for a backend that this machine does not have.
     """
 
-    def __init__(self, backend: str = "auto", precision: str = "auto") -> None:
+    def __init__(self, backend: str = "auto", precision: str = "auto", first: Opener = open_engine) -> None:
         if backend not in BACKENDS:
             raise ModelError(f"backend {backend!r}: there are {', '.join(BACKENDS)}")
         if precision not in ("auto", *PRECISIONS):
@@ -50,6 +51,7 @@ class Server:
         self.precision = plain if precision == "auto" else precision
         if found is not None and self.precision == "int8":
             raise ModelError("precision int8: only on the processor; add backend: onnxruntime")
+        self._open_first = first
         self._served: dict[str, Served] = {}
 
     @property
@@ -58,7 +60,7 @@ class Server:
         return {name: engine.report for name, engine in self._served.items()}
 
     def __call__(self, path: Path, require: Spec | None = None) -> Engine:
-        first = open_engine(path, require)
+        first = self._open_first(path, require)
         if self.capability == CPU and self.precision == "float32":
             served = Served(first)
         else:

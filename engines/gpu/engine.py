@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
+from weakref import ref
 
 import numpy as np
 
@@ -20,16 +21,22 @@ WARM_STEPS = 3  # before recording: TensorRT takes what it needs, TensorRT-RTX c
 
 
 class Resident:
-    """A state that stayed on the device.  Its engine's next step takes it for nothing; until then it can also
-    be read as an array, afterwards no more."""
+    """A state that stayed on the device.  Its engine's next step takes it for nothing, and then it is gone.
+
+    Until then it can be read as an array; when another stream's step comes first, it is put away on the host.
+    """
 
     def __init__(self, engine: "TensorRtEngine", name: str, step: int) -> None:
         self.shape, self.dtype = engine.inputs[name]
         self.engine, self.name, self.step = engine, name, step
+        self._away: np.ndarray | None = None
+
+    def put_away(self) -> None:
+        self._away = self.engine.read_state(self.name, self.step)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """Raises ModelError where the engine has gone on since."""
-        value = self.engine.read_state(self.name, self.step)
+        """Raises ModelError where a step of the engine has taken it."""
+        value = self.engine.read_state(self.name, self.step) if self._away is None else self._away
         return value if dtype is None else value.astype(dtype)
 
 
@@ -58,6 +65,7 @@ class TensorRtEngine:
         for name, buffer in self._buffers.items():
             self._context.set_tensor_address(name, buffer.pointer)
         self._step = 0
+        self._resident: dict[str, ref[Resident]] = {}
         for _ in range(WARM_STEPS):
             self._compute()
             self._stream.wait()
@@ -76,6 +84,7 @@ class TensorRtEngine:
         check(feeds, self.inputs, self.path)
         for name in self._fed:
             self._buffers[name].array[...] = feeds[name]
+        self._put_away(feeds)
         for name in self._states:
             self._take_state(name, feeds[name])
         graph: Graph = self._all if rows is None else self._some
@@ -86,7 +95,9 @@ class TensorRtEngine:
         self._step += 1
         outputs: Arrays = {name: self._buffers[name].array.copy() for name in self._given}
         for name in self._states:
-            outputs["next_" + name[6:]] = cast(np.ndarray, Resident(self, name, self._step))
+            state = Resident(self, name, self._step)
+            self._resident[name] = ref(state)
+            outputs["next_" + name[6:]] = cast(np.ndarray, state)
         return outputs
 
     def read_state(self, name: str, step: int) -> np.ndarray:
@@ -146,6 +157,13 @@ class TensorRtEngine:
     def _move_state(self, row: int | None) -> None:
         for name in self._states:
             self._buffers[name].copy_from(self._buffers["next_" + name[6:]], self._stream, row)
+
+    def _put_away(self, feeds: Arrays) -> None:
+        """Saves what is on the device and still wanted, where this step belongs to another stream."""
+        for name, kept in self._resident.items():
+            state = kept()
+            if state is not None and feeds[name] is not state:
+                state.put_away()
 
     def _take_state(self, name: str, value: Any) -> None:
         if isinstance(value, Resident) and value.engine is self and value.step == self._step:

@@ -29,7 +29,7 @@ READ_S = 20.0
 @cache
 def _talker() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """samples float32 [n * 2560], mouths uint8 [n, 4, 112, 112], quality float32 [n, 4]."""
-    samples = _read_sound()
+    samples = read_sound()
     crops, quality, _ = crop_clip(TALKER)
     chunks = min(len(samples) // CHUNK_SAMPLES, len(crops) // CHUNK_FRAMES)
     frames = chunks * CHUNK_FRAMES
@@ -38,7 +38,7 @@ def _talker() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return samples[: chunks * CHUNK_SAMPLES], mouths, valid
 
 
-def _read_sound() -> np.ndarray:
+def read_sound() -> np.ndarray:
     media = Media(path=str(TALKER), speed=0)
     media.open(Context(name="rehearsal", live=False))
     pieces: list[np.ndarray] = []

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import engines.speech
 from engines.engine import ModelError, Opener, open_engine
+from engines.serve import Server
 from engines.speech.decode import make_decoder
 from engines.speech.grammar import load_grammar
 from nodes.perception.recogniser import Heard, Recogniser
@@ -31,6 +32,7 @@ class Transcribe:
     wait_ms: how long the sound waits for a late picture.
     onset, offset: voice probability that begins speech, and below which it is ending.
     hangover_ms: a pause this long ends a segment.
+    backend, precision: what computes and how, see ``engines.serve.Server``; "auto" is the fastest there is.
 
     A ``Voice`` comes for every chunk, also with mode "none".  Transcripts keep the promises of
     ``nodes.perception.utterance``; a segment's final comes ``hangover_ms`` and at most two chunks after its
@@ -56,6 +58,8 @@ class Transcribe:
         onset: float = 0.5,
         offset: float = 0.35,
         hangover_ms: int = 400,
+        backend: str = "auto",
+        precision: str = "auto",
     ) -> None:
         if not 1 <= beam <= 64:
             raise UserError(f"beam {beam}: give a number of word sequences from 1 to 64")
@@ -66,11 +70,14 @@ class Transcribe:
         self._beam = beam
         self._wait_ms = wait_ms
         self._segmenter = Segmenter(onset, offset, hangover_ms=hangover_ms)
+        self._backend = backend
+        self._precision = precision
 
     def open(self, context: Context) -> None:
         """Raises UserError for a model or a grammar that cannot be used."""
         try:
-            self._recogniser = Recogniser(self._folder, type(self).opener)
+            self._engines = Server(self._backend, self._precision, type(self).opener)
+            self._recogniser = Recogniser(self._folder, self._engines)
         except ModelError as error:
             raise UserError(str(error)) from error
         tokens = self._recogniser.tokens
@@ -95,7 +102,12 @@ class Transcribe:
         return out
 
     def close(self) -> None:
-        pass
+        self._engines.close()
+
+    @property
+    def engines(self) -> dict[str, str]:
+        """What computes each model now, and what is to come, for ``status``."""
+        return self._engines.report
 
     def _hear(self, chunk: Chunk) -> list[Message]:
         out: list[Message] = []

@@ -44,8 +44,8 @@ def wanted(model):
     return Wanted(model, "float16", CPU)
 
 
-# Programs for processes of their own: one that says when it builds, one that holds a lock, and one that gets as
-# far as putting its plan in place.
+# Programs for processes of their own: one that says when it builds, one that holds a lock, and one that gets
+# as far as putting its plan in place.
 COUNTED = """
 import sys, time
 from pathlib import Path

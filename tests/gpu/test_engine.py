@@ -102,6 +102,18 @@ def test_a_state_of_long_ago_is_refused_and_not_mistaken_for_the_present_one(ope
     step(engine, new, 2)
 
 
+def test_two_streams_by_turns_do_not_mix(opened):
+    """As with two faces in view: each keeps its state while the engine is busy with the other."""
+    engine, plain = opened("fusion")
+    states = [(zero_state(engine), zero_state(plain)) for _ in range(2)]
+    for turn in range(STEPS):
+        which = (turn // 3) % 2
+        outputs, state = step(engine, states[which][0], turn)
+        expected, expected_state = step(plain, states[which][1], turn)
+        states[which] = state, expected_state
+        assert largest_difference(outputs, expected) < 5e-3
+
+
 def test_a_reset_state_is_a_fresh_start(opened):
     engine, _ = opened("audio")
     first, state = step(engine, zero_state(engine), 0)
