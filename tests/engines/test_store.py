@@ -26,7 +26,7 @@ from engines.store import Store
 from nodes.runtime.errors import UserError
 
 ROOT = Path(__file__).parents[2]
-BRIEFLY = Patience(stall_s=0.3, tries=2, pause_s=0.0)
+BRIEFLY = Patience(stall_s=10.0, tries=2, pause_s=0.0)
 NET = random.Random(2).randbytes(1_000_000)
 ENCODER, TOKENS = random.Random(3).randbytes(200_000), b"<blk> 0\nhello 1\n"
 

@@ -110,7 +110,9 @@ def test_a_bomb_is_refused_before_it_goes_off(place):
     assert "decompresses to more than it may" in refused(place, bomb)
 
 
-def test_a_header_that_claims_gigabytes_of_names_is_refused(place):
+@pytest.mark.parametrize("ratio", [unpacking.MAX_RATIO, 10**9])
+def test_a_header_that_claims_gigabytes_of_names_is_refused(place, monkeypatch, ratio):
+    monkeypatch.setattr(unpacking, "MAX_RATIO", ratio)
     info = tarfile.TarInfo("x")
     info.type, info.size = tarfile.GNUTYPE_LONGNAME, 4 * 2**30
     data = info.tobuf(tarfile.GNU_FORMAT) + bytes(10_000)

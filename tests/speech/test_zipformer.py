@@ -55,6 +55,8 @@ def test_the_features_are_kaldis():
     expected = np.load(HERE / "kaldi_fbank.npz")["first_20_and_last_10"]
     made = Fbank().push(sound(7)[:16_000])
     assert np.concatenate([made[:20], made[-10:]]) == pytest.approx(expected, abs=5e-4)
+    silence = Fbank().push(np.zeros(4000, np.float32))
+    assert np.all(silence == np.log(np.finfo(np.float32).eps)), "as Kaldi has it"
 
 
 @settings(max_examples=20, deadline=None)
