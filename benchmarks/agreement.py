@@ -34,7 +34,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.speech import DATA, faces_of, sound_of
+from engines.speech.evaluation.noises import SHARED as DATA
+from engines.speech.evaluation.replay import blocks, play
 from engines.speech.recordings import grid_clips, grid_split, read_align, read_sound
 from nodes.perception.face import Face as FaceNode
 from nodes.perception.recogniser import Heard, Recogniser
@@ -78,10 +79,10 @@ class Tally:
 
 
 def read_clip(path: Path) -> Clip:
-    faces = [message for message in faces_of(path) if isinstance(message, Face)]
+    faces = [message for message in play(path).faces if isinstance(message, Face)]
     words = read_align(path.with_suffix(".align"))
     first = {message.t_start_ns: message for message in reversed(faces)}  # the most prominent of each picture
-    return Clip(path.stem, sound_of(read_sound(path)), list(first.values())[::-1], words[0][1])
+    return Clip(path.stem, blocks(read_sound(path)), list(first.values())[::-1], words[0][1])
 
 
 class Listening:
@@ -184,7 +185,7 @@ def costs(paths: Sequence[Path], weights: Path) -> list[str]:
             spent_s += time.process_time() - began_s
         node.close()
         seconds = len(clips[0]) * FRAME_NS / 1e9
-        sound = [message for message in sound_of(read_sound(paths[0])) if isinstance(message, Audio)]
+        sound = [message for message in blocks(read_sound(paths[0])) if isinstance(message, Audio)]
         listening = Listening([*sound, *faces], Recogniser(weights), 0)
         began_s = time.process_time()
         chunks = sum(1 for _ in listening.chunks())

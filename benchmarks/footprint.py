@@ -1,198 +1,83 @@
-"""How long does a step take, on the processor and on the GPU?  ``python -m benchmarks.footprint``.
+"""What does each engine cost, in time and memory?  ``python -m benchmarks.footprint``.
 
-A step is 160 ms of a stream, from arrays of the host to arrays of the host, its state kept between steps.
-Against TensorRT stand onnxruntime on the processor and torch on the GPU, eager and compiled (float32 as torch
-runs it by default, float16 by autocast; the network's size counts here, so its weights are random).  The
-floor is the time in which the device's memory, at the bandwidth measured with a copy, gives the weights and
-moves the state once: no step can take less.  What is not installed is left out, and said.
+Every model is loaded in a process of its own and run on the inputs of its golden file.  The real-time factor
+is the time of a step over the time that it covers; memory is what loading and running it added, resident.
 """
 
+import json
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
+import psutil
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from engines.build import Wanted, build, load_plan
-from engines.engine import Arrays, Engine, ModelError, OnnxRuntimeEngine, next_state, zero_state
-from engines.golden import golden_error, golden_path
-from engines.gpu.device import Buffer, Stream, call, find_capability
-from engines.variant import read_model
+from engines.command import command
+from engines.engine import open_engine
+from engines.golden import golden_path
+from nodes.runtime.messages import CHUNK_NS, FRAME_NS
 
-WEIGHTS = Path(__file__).parents[1] / "engines" / "speech" / "weights"
-COPIED = 2**28
-NETWORKS = ("audio", "video", "fusion")
-WIDTHS = {"float32": 4, "float16": 2}
-
-Step = Callable[[], None]
+ENGINES = Path(__file__).parents[1] / "engines"
+# What a step covers: a chunk, but a picture for the landmarks.
+COVERS_NS = {"landmarks": FRAME_NS}
+WARM_UP = 20
 
 
-def percentiles(step: Step, steps: int) -> tuple[float, float]:
-    """The median and the 99th percentile, in milliseconds, after a tenth as many that do not count."""
-    times = []
-    for i in range(steps + steps // 10):
-        begun = time.perf_counter_ns()
-        step()
-        if i >= steps // 10:
-            times.append(time.perf_counter_ns() - begun)
-    p50, p99 = np.percentile(times, [50, 99]) / 1e6
-    return float(p50), float(p99)
-
-
-def random_feeds(engine: Engine, seed: int = 0) -> Arrays:
-    """Plausible input for everything but the state."""
-    rng = np.random.default_rng(seed)
-    feeds = {}
-    for name, (shape, dtype) in engine.inputs.items():
-        if dtype == np.uint8:
-            feeds[name] = rng.integers(0, 256, shape, np.uint8)
-        elif not name.startswith("state_"):
-            feeds[name] = (
-                rng.random(shape) if name.endswith("valid") else rng.standard_normal(shape)
-            ).astype(dtype)
-    return feeds
-
-
-def stepping(engine: Engine) -> Step:
-    """One step after the other, the state of each into the next."""
-    feeds, state = random_feeds(engine), zero_state(engine)
-
-    def step() -> None:
-        nonlocal state
-        state = next_state(engine.run({**feeds, **state}))
-
-    return step
-
-
-def torch_steps(name: str, batch: int) -> Iterator[tuple[str, Step]]:
-    """The network itself on the GPU.  Nothing where torch is missing or sees no GPU."""
-    try:
-        import torch
-    except ImportError:
-        return
-    if not torch.cuda.is_available():
-        return
-    from engines.speech import export
-    from engines.speech.model import Size
-    from engines.speech.vocabulary import TOKENS
-
-    size, device = Size(tokens=len(TOKENS)), torch.device("cuda")
-    network = export.NETWORKS[name](size).eval().to(device)
-    host = {k: v.repeat(batch, *[1] * (v.ndim - 1)) for k, v in export.example_inputs(name, size, 0).items()}
-    compiled = torch.compile(network, mode="reduce-overhead")
-    for how, module in (("torch eager", network), ("torch.compile", compiled)):
-        for precision, cast in (("float32", False), ("float16", True)):
-            yield f"{how} {precision}", _torch_step(torch, module, network, host, batch, cast)
-
-
-def _torch_step(torch: Any, module: Any, network: Any, host: dict[str, Any], batch: int, cast: bool) -> Step:
-    state = network.initial(batch, torch.device("cuda"))
-
-    def step() -> None:
-        nonlocal state
-        torch.compiler.cudagraph_mark_step_begin()
-        with torch.inference_mode(), torch.autocast("cuda", torch.float16, enabled=cast):
-            outputs, new = module(*(value.to("cuda") for value in host.values()), state)
-            # A compiled graph's outputs are overwritten by its next run.
-            state = {key: value.clone() for key, value in new.items()}
-            for value in outputs.values():
-                value.cpu()
-
-    return step
-
-
-def bandwidth() -> float:
-    """Bytes a second that the device's memory moves, read and written counted both."""
-    stream = Stream()
-    one, other = (Buffer((COPIED,), np.dtype(np.uint8), host=False) for _ in range(2))
-
-    def copy() -> None:
-        for _ in range(10):
-            other.copy_from(one, stream)
-        stream.wait()
-
-    milliseconds, _ = percentiles(copy, 20)
-    for buffer in (one, other):
-        buffer.free()
-    stream.free()
-    return 10 * 2 * COPIED / (milliseconds / 1e3)
-
-
-def traffic(model: Path, engine: Engine, precision: str) -> int:
-    """Bytes that a step cannot help moving: each weight once, the state in and out, inputs and outputs."""
-    weights = sum(int(np.prod(tensor.dims)) for tensor in read_model(model).graph.initializer)
-    specs = (*engine.inputs.values(), *engine.outputs.values())
-    arrays = sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype in specs)
-    return weights * WIDTHS[precision] + arrays
-
-
-def processor_name() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return "processor"
-
-
-def device_name() -> str:
-    return bytes(call("GetDeviceProperties", 0).name).split(b"\0")[0].decode()
-
-
-def rows(
-    model: Path, batch: int, steps: int, bytes_a_second: float | None, console: Console
-) -> Iterator[list[str]]:
-    try:
-        plain = OnnxRuntimeEngine(model, batch)
-        if batch != 1 and next(iter(plain.inputs.values()))[0][0] != batch:
-            raise ModelError(f"{model}: takes one stream only, not {batch}; export it again for more")
-    except ModelError as error:
-        console.print(f"not measured: {error}")
-        return
-    yield ["onnxruntime float32", *_shown(percentiles(stepping(plain), max(steps // 5, 20))), "", ""]
-    if bytes_a_second is None:
-        return
-    for precision in WIDTHS:
-        floor = traffic(model, plain, precision) / bytes_a_second * 1e3
-        wanted = Wanted(model, precision, f"sm_{find_capability()}", batch)
-        try:
-            engine = load_plan(wanted, build(wanted).plan, plain)
-            error = golden_error(engine, golden_path(model))
-            times = _shown(percentiles(stepping(engine), steps))
-            yield [f"{engine.backend} {precision}", *times, f"{floor:.4f}", f"{error:.1e}"]
-        except ModelError as error:
-            console.print(f"not measured: {model.stem}, batch {batch}, TensorRT {precision}: {error}")
-            yield [f"floor {precision}", "", "", f"{floor:.4f}", ""]
-    if model.stem in NETWORKS:
-        for name, step in torch_steps(model.stem, batch):
-            try:
-                yield [name, *_shown(percentiles(step, steps)), "", ""]
-            except RuntimeError as error:
-                console.print(f"not measured: {model.stem}, {name}: {str(error).splitlines()[0][:160]}")
-
-
-def _shown(times: Sequence[float]) -> list[str]:
-    return [f"{ms:.3f}" for ms in times]
+def measure(model: Path, steps: int) -> dict[str, float]:
+    """In this process, which should have loaded no other model."""
+    this = psutil.Process()
+    before = this.memory_info().rss
+    engine = open_engine(model)
+    with np.load(golden_path(model)) as golden:
+        feeds = {name[3:]: golden[name] for name in golden.files if name.startswith("in.")}
+    spent = []
+    for _ in range(WARM_UP + steps):
+        begun_ns = time.perf_counter_ns()
+        engine.run(feeds)
+        spent.append(time.perf_counter_ns() - begun_ns)
+    middle, most = np.percentile(spent[WARM_UP:], [50, 99])
+    covers = COVERS_NS.get(model.stem, CHUNK_NS)
+    memory = this.memory_info().rss - before
+    return {
+        "p50_ms": middle / 1e6,
+        "p99_ms": most / 1e6,
+        "factor": middle / covers,
+        "memory_mb": memory / 1e6,
+    }
 
 
 def main(
-    weights: Annotated[Path, typer.Option(help="folder of the speech engines")] = WEIGHTS,
-    batches: Annotated[str, typer.Option(help="streams in a step, several with commas")] = "1,16",
-    steps: Annotated[int, typer.Option(help="on the GPU; a fifth of it on the processor", min=20)] = 500,
+    model: Annotated[Path | None, typer.Argument(help="one model, printed as JSON; without it all")] = None,
+    steps: Annotated[int, typer.Option(help="how often each is run", min=10)] = 300,
 ) -> None:
-    console = Console(width=108)
-    moved = bandwidth() if find_capability() is not None else None
-    where = f"{device_name()}, {moved / 1e9:.0f} GB/s" if moved else "no GPU, so the processor only"
-    console.print(f"{processor_name()}; {where}")
-    for batch in (int(text) for text in batches.split(",")):
-        table = Table("engine", "by", "p50 ms", "p99 ms", "floor ms", "golden", title=f"{batch} in a step")
-        for model in sorted(weights.glob("*.onnx")):
-            for row in rows(model, batch, steps, moved, console):
-                table.add_row(model.stem, *row)
-        console.print(table)
+    """Prints a table with a row for each engine that ships."""
+    if model is not None:
+        print(json.dumps(measure(model, steps)))
+        return
+    table = Table(title=f"{steps} steps each, one thread")
+    table.add_column("engine", no_wrap=True)
+    for column in ("file, MB", "step p50, ms", "p99, ms", "real-time factor", "memory, MB"):
+        table.add_column(column, justify="right")
+    total = 0.0
+    for path in sorted(ENGINES.glob("**/weights/**/*.onnx")):
+        if not golden_path(path).exists():
+            continue
+        this = [sys.executable, "-m", "benchmarks.footprint", str(path), "--steps", str(steps)]
+        result = json.loads(subprocess.run(this, check=True, capture_output=True, text=True).stdout)
+        total += result["factor"]
+        name = f"{path.relative_to(ENGINES).parts[0]}/{path.stem}"
+        figures = (f"{result[key]:.2f}" for key in ("p50_ms", "p99_ms", "factor"))
+        size = f"{path.stat().st_size / 1e6:.1f}"
+        table.add_row(name, size, *figures, f"{result['memory_mb']:.0f}")
+    table.add_section()
+    table.add_row("all", "", "", "", f"{total:.2f}", "")
+    Console().print(table)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command(main)

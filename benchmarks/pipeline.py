@@ -3,7 +3,7 @@
     python -m benchmarks.pipeline [--clips N] [--speed S]
 
 Runs ``python launch.py --source CLIP`` for GRID clips kept for validation, Ray, ZeroMQ and all, subscribes
-to it, and scores the finals; ``benchmarks.speech`` does the same in one process, in noise and by each sense.
+to it, and scores the finals; ``launch.py evaluate`` does the same in one process, in noise and by each sense.
 """
 
 import argparse

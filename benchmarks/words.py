@@ -3,7 +3,7 @@
 Clips go through the nodes as they are captured, one message after another.  A word's first partial comes at
 the end of capture of the message that completed its chunk, and what the nodes took to compute it; so too the
 final after the end of the last word.  Words of sentences that were understood without error, against GRID's
-labels.
+labels; and how far the published times of words are from them.
 """
 
 import time
@@ -64,6 +64,18 @@ def latencies(times: Times, told: Sequence[Told]) -> dict[str, list[float]]:
     return dict(zip(TARGETS_MS, (first, [final]), strict=True))
 
 
+def offsets(times: Times, told: Sequence[Told]) -> dict[str, list[float]]:
+    """How late the final's words begin and end against the labels, in ms; empty as ``latencies``."""
+    if not latencies(times, told):
+        return {}
+    words = next(each.words for _, each in told if each.final)
+    pairs = list(zip(times, words, strict=True))
+    return {
+        "words begin": [word.t_start_ns / 1e6 - 1e3 * start for (_, start, _), word in pairs],
+        "words end": [word.t_end_ns / 1e6 - 1e3 * end for (_, _, end), word in pairs],
+    }
+
+
 def main(
     data: Annotated[Path, typer.Argument(help="clips with the times of their words")] = DATA,
     clips: Annotated[int, typer.Option(help="how many of those kept out of training, 0 for all")] = 40,
@@ -71,10 +83,13 @@ def main(
 ) -> None:
     """Prints the median and the 90th percentile of both."""
     found: dict[str, list[float]] = {name: [] for name in TARGETS_MS}
+    late: dict[str, list[float]] = {"words begin": [], "words end": []}
     chosen = choose(find_clips(data), clips, True, "", data)
     for clip in chosen:
-        for name, values in latencies(clip.times(), list(transcripts(clip, weights))).items():
-            found[name] += values
+        times, told = clip.times(), list(transcripts(clip, weights))
+        for sums, values in ((found, latencies(times, told)), (late, offsets(times, told))):
+            for name, each in values.items():
+                sums[name] += each
     sentences = len(found["final after the speech's end"])
     table = Table(title=f"{sentences} of {len(chosen)} clips, those understood without error")
     table.add_column("milliseconds", no_wrap=True)
@@ -84,7 +99,14 @@ def main(
         if values:
             middle, most = np.percentile(values, [50, 90])
             table.add_row(name, str(len(values)), f"{middle:.0f}", f"{most:.0f}", f"{TARGETS_MS[name]:.0f}")
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    for name, off in late.items():
+        if off:
+            most = np.percentile(np.abs(off), 90)
+            console.print(
+                f"{name} {np.median(off):+.0f} ms from the label (median), nine in ten within {most:.0f} ms"
+            )
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ LIMITS = f"""\
   re-voiced, so accents, children and old people are less certain than the figures say.
 - Lips in training: one man, facing the camera, in good light; the figures above for lips are for that man's clips that
   were kept out. Other people's lips are read far worse, and with a stranger's face the two together are at times worse
-  than sound alone: `python -m benchmarks.speech` prints both for rendered faces it never saw.
+  than sound alone: see `docs/never_worse.md`.
 - Words that sound the same in isolation ("eight" and the letter a, "two" and q) are told apart by context only."""
 
 

@@ -66,7 +66,9 @@ class Take:
 
 
 @dataclass
-class _Kept:
+class Played:
+    """The messages of a file's sound and of the faces in it."""
+
     sound: list[Message] = field(default_factory=list)
     faces: list[Message] = field(default_factory=list)
 
@@ -77,9 +79,9 @@ def record(clip: Clip) -> Take:
     with ExitStack() as stack:
         media = stack.enter_context(clip.media.on_disk())
         elsewhere = clip.sound is not None and not probe(str(media)).sound
-        kept = _play(media)
+        kept = play(media)
         if elsewhere and clip.sound is not None:
-            kept.sound = _play(stack.enter_context(clip.sound.on_disk())).sound
+            kept.sound = play(stack.enter_context(clip.sound.on_disk())).sound
     end_ns = max(message.t_end_ns for message in (*kept.sound, *kept.faces))
     if clip.isolated:
         kept.sound = _amid_quiet(kept.sound)
@@ -92,7 +94,7 @@ def record(clip: Clip) -> Take:
 def faces_of(clip: Clip, cover: Cover) -> list[Message]:
     """What the face node makes of the clip's pictures when something covers a part of each."""
     with clip.media.on_disk() as media:
-        return _play(media, cover).faces
+        return play(media, cover).faces
 
 
 def nothing(of: str, start_ns: int, end_ns: int, first: int = 0) -> list[Message]:
@@ -112,8 +114,9 @@ def nothing(of: str, start_ns: int, end_ns: int, first: int = 0) -> list[Message
     ]
 
 
-def _play(media: Path, cover: Cover | None = None) -> _Kept:
-    source, face, kept = Media(path=str(media), speed=0), Face(), _Kept()
+def play(media: Path, cover: Cover | None = None) -> Played:
+    """What the media node and the face node make of a file, with something before the camera if ``cover``."""
+    source, face, kept = Media(path=str(media), speed=0), Face(), Played()
     source.open(Context(name="file", live=False))
     face.open(Context(name="face", live=False))
     try:
@@ -137,12 +140,9 @@ def messages_of(source: Media) -> Iterator[Message]:
             time.sleep(0.001)
 
 
-def _amid_quiet(sound: list[Message]) -> list[Message]:
-    """The sound with silence before and after it, in blocks of 20 ms, then nothing for a second."""
-    quiet = np.zeros(QUIET_NS // SAMPLE_NS, np.float32)
-    pieces = [message.samples for message in sound if isinstance(message, Audio)]
-    samples = np.concatenate([quiet, *pieces, quiet])
-    blocks = [
+def blocks(samples: Sound) -> list[Message]:
+    """The sound in blocks of 20 ms from time 0 on, then nothing for a second."""
+    sound: list[Message] = [
         Audio(
             stream="evaluation",
             seq=i,
@@ -153,5 +153,11 @@ def _amid_quiet(sound: list[Message]) -> list[Message]:
         )
         for i, first in enumerate(range(0, len(samples) - BLOCK + 1, BLOCK))
     ]
-    end_ns = blocks[-1].t_end_ns
-    return [*blocks, *nothing("audio", end_ns, end_ns + TAIL_NS, len(blocks))]
+    end_ns = sound[-1].t_end_ns
+    return [*sound, *nothing("audio", end_ns, end_ns + TAIL_NS, len(sound))]
+
+
+def _amid_quiet(sound: list[Message]) -> list[Message]:
+    quiet = np.zeros(QUIET_NS // SAMPLE_NS, np.float32)
+    pieces = [message.samples for message in sound if isinstance(message, Audio)]
+    return blocks(np.concatenate([quiet, *pieces, quiet]))
