@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from nodes.runtime.messages import Face, Transcript, Voice
+from nodes.runtime.messages import Face, Sentiment, Transcript, Voice
 
 NO_MODALITIES = {"audio": 0.0, "video": 0.0}
 
@@ -89,6 +89,26 @@ class FaceBody(Common):
     speaking: Annotated[bool | None, Meta(description="it is who speaks; null while that cannot be told")]
 
 
+class SentimentBody(Common):
+    """How one person means it; ``modalities`` has `face`, `voice` and `words`: how much each counts in it."""
+
+    face: Annotated[
+        int | None, Meta(description="`track` of their face; null for somebody who is only heard")
+    ]
+    emotion: Annotated[str, Meta(description="the emotion, held against wavering")]
+    emotions: Annotated[
+        dict[str, float | None],
+        Meta(
+            description="probability of `angry`, `disgust`, `fear`, `happy`, `neutral`, `sad` and `surprise`"
+        ),
+    ]
+    valence: Annotated[float | None, Meta(description="unpleasant -1 to pleasant 1")]
+    arousal: Annotated[float | None, Meta(description="calm -1 to excited 1")]
+    confidence: Annotated[
+        dict[str, float | None], Meta(description="0 to 1, of `emotion`, `valence` and `arousal`")
+    ]
+
+
 class StatusBody(Common):
     """How the pipeline is."""
 
@@ -107,7 +127,9 @@ class StatusBody(Common):
         Meta(
             description="for each node: `state` (`ok`, or its last error), `messages`, `step_p50_ms`,"
             " `step_p90_ms`, `step_p99_ms`, for sources `delay_p50_ms` and so on (capture to hand-over), and"
-            " where it has nothing to send `gaps`, the reason for each port"
+            " where it has nothing to send `gaps`, the reason for each port; where it computes with models"
+            " `engines`, what runs each: `tensorrt_rtx float16`, or `onnxruntime float32; tensorrt_rtx"
+            " float16 is being built`"
         ),
     ]
     delays: Annotated[
@@ -188,7 +210,28 @@ def face(message: Face, reading: Reading, emission: Emission) -> FaceBody:
     )
 
 
-def _common(message: Transcript | Voice | Face, schema: str, emission: Emission) -> dict[str, Any]:
+def sentiment(message: Sentiment, emission: Emission) -> SentimentBody:
+    seen, heard = (
+        message.modalities["face"] > 0,
+        message.modalities["voice"] + message.modalities["words"] > 0,
+    )
+    return SentimentBody(
+        **_common(message, "hearsee.sentiment/1", emission),
+        modalities=dict(message.modalities),
+        mode={(True, True): "av", (False, True): "audio", (True, False): "video"}.get((seen, heard), "none"),
+        sync_error_ms=None,
+        face=message.face,
+        emotion=message.emotion,
+        emotions=dict(message.emotions),
+        valence=message.valence,
+        arousal=message.arousal,
+        confidence=dict(message.confidence),
+    )
+
+
+def _common(
+    message: Transcript | Voice | Face | Sentiment, schema: str, emission: Emission
+) -> dict[str, Any]:
     return {
         "schema": schema,
         "stream": message.stream,

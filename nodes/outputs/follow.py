@@ -17,7 +17,7 @@ from nodes.outputs import keys as certificates
 from nodes.outputs.address import from_here
 from nodes.outputs.screen import Screen
 
-TOPICS = ("transcript.", "status", "voice")
+TOPICS = ("transcript.", "status", "voice", "sentiment")
 POLL_MS = 100
 HEARD = 1000
 REST_S = 0.5  # for what has arrived when it is stopped, also where there is no end of it

@@ -15,7 +15,7 @@ from nodes.outputs.address import check
 from nodes.outputs.screen import Screen
 from nodes.runtime.errors import UserError
 
-FOR_A_PERSON = ["transcript.", "status"]
+FOR_A_PERSON = ["transcript.", "status", "sentiment"]
 QUIET_S = 3.0
 POLL_MS = 200
 
@@ -23,7 +23,7 @@ POLL_MS = 200
 def listen(address: str, topics: list[str], as_json: bool, keys: str = "") -> int:
     """Prints every message whose topic begins with one of ``topics`` until Ctrl-C; returns the exit status 0.
 
-    topics: [] for all of them as JSON, and for transcripts and status to a person.
+    topics: [] for all of them as JSON, and for transcripts, status and sentiment to a person.
     keys: folder with ``server.key`` and ``client.key_secret``, where the publisher has keys.
     Waits for a publisher that is not there yet, and for one that went away.  Raises UserError for an address
     that is none, for keys that are not there, and where something else than hearsee publishes.

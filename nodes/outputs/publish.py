@@ -9,7 +9,7 @@ from nodes.outputs import bodies
 from nodes.outputs.bodies import Common, Emission
 from nodes.outputs.broadcast import Broadcast
 from nodes.outputs.status import Status
-from nodes.runtime.messages import Face, Message, Transcript, Voice
+from nodes.runtime.messages import Face, Message, Sentiment, Transcript, Voice
 from nodes.runtime.node import Context
 
 STATUS_NS = 1_000_000_000
@@ -23,7 +23,7 @@ class Publish:
     Publishes ``status`` once a second from ``open`` to ``close``, whatever arrives or does not.
     """
 
-    inputs: ClassVar[tuple[str, ...]] = ("transcript", "voice", "face", "health")
+    inputs: ClassVar[tuple[str, ...]] = ("transcript", "voice", "face", "sentiment", "health")
     outputs: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, *, address: str = "tcp://127.0.0.1:5556", keys: str = "") -> None:
@@ -50,6 +50,9 @@ class Publish:
                 self._send(topic, bodies.transcript(message, self._emission(topic, message.stream, now_ns)))
             elif isinstance(message, Voice):
                 self._send("voice", bodies.voice(message, self._emission("voice", message.stream, now_ns)))
+            elif isinstance(message, Sentiment):
+                emission = self._emission("sentiment", message.stream, now_ns)
+                self._send("sentiment", bodies.sentiment(message, emission))
             elif isinstance(message, Face) and self._face_is_due(message):
                 emission = self._emission("face", message.stream, now_ns)
                 self._send("face", bodies.face(message, self._status.reading(now_ns), emission))

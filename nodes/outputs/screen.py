@@ -59,6 +59,8 @@ class Screen:
         gone = body["t_start_ns"] - shown["t_start_ns"] > GONE_NS
         if topic == "face":
             return bool(body["read"] or body["track"] == shown["track"] or gone)
+        if topic == "sentiment":
+            return bool(body["face"] == shown["face"] or body["mode"] == "av" or gone)
         return bool(topic != "voice" or body["stream"] == shown["stream"] or body["mode"] == "av" or gone)
 
     def _tell(self, topic: str, body: dict[str, Any]) -> None:
@@ -67,6 +69,9 @@ class Screen:
             news, style = body["says"], "yellow"
         elif self._console.is_terminal:
             return
+        elif topic == "sentiment":
+            whose = f"face {body['face']}" if body["face"] is not None else "a voice"
+            news, style = f"{body['emotion']} ({whose})", "dim"
         elif topic == "voice":
             news, style = f"{'speaking' if body['speaking'] else 'silent'} ({body['mode']})", "dim"
         elif topic == "face":
@@ -92,6 +97,9 @@ class Screen:
             facts.append(Text("speaking" if voice["speaking"] else "silent  "))
         if face:
             facts.append(Text(f"face {face['quality'] or 0.0:.2f}"))
+        if feels := self._seen.get("sentiment"):
+            sure = feels["confidence"]["emotion"] or 0.0
+            facts.append(Text(f"{feels['emotion']:<8} {sure:.2f}"))
         if status:
             if delay := status["delays"].get("voice"):
                 facts.append(Text(f"delay {delay['p50_ms']:.0f}/{delay['p99_ms']:.0f} ms"))

@@ -9,7 +9,7 @@ import numpy as np
 from nodes.outputs import bodies
 from nodes.outputs.bodies import Common, Emission, Reading
 from nodes.outputs.status import Status
-from nodes.runtime.messages import Face, Gap, Health, Transcript, Voice, Word
+from nodes.runtime.messages import Face, Gap, Health, Sentiment, Transcript, Voice, Word
 
 INTRODUCTION = """\
 # What is published
@@ -26,6 +26,7 @@ beginning of one (`transcript.`), or to everything (an empty string).
 | `transcript.final` | its words for good, when it has ended |
 | `voice` | every 160 ms: is somebody speaking |
 | `face` | every face in view, at most ten times a second, without its picture; nothing without a face |
+| `sentiment` | three times a second for each person who is seen or speaks: how they mean it |
 | `status` | every second, always, even when there is no camera and no microphone |
 
 **What may follow what.** A segment starts with a `transcript.partial`; more may follow, each with a higher
@@ -107,6 +108,27 @@ def examples() -> dict[str, Common]:
         track=0,
         last=True,
     )
+    sentiment = Sentiment(
+        stream="sentiment",
+        seq=96,
+        epoch=0,
+        **times(-360, -40),
+        face=0,
+        emotion="happy",
+        emotions={
+            "angry": 0.03,
+            "disgust": 0.01,
+            "fear": 0.02,
+            "happy": 0.71,
+            "neutral": 0.14,
+            "sad": 0.02,
+            "surprise": 0.07,
+        },
+        valence=0.58,
+        arousal=0.22,
+        confidence={"emotion": 0.71, "valence": 0.6, "arousal": 0.75},
+        modalities={"face": 0.55, "voice": 0.27, "words": 0.18},
+    )
     reading = Reading(mode="av", modalities=BOTH, sync_error_ms=12.0, face=0, faces={0: True})
     final = msgspec.structs.replace(transcript, final=True, revision=5)
     return {
@@ -114,6 +136,7 @@ def examples() -> dict[str, Common]:
         "transcript.final": bodies.transcript(final, emission(3)),
         "voice": bodies.voice(voice, emission(212)),
         "face": bodies.face(face, reading, emission(280)),
+        "sentiment": bodies.sentiment(sentiment, emission(96)),
         "status": _status(voice, emission(34)),
     }
 

@@ -150,6 +150,25 @@ class Voice(Message):
     faces: dict[int, bool | None] = {}
 
 
+class Sentiment(Message):
+    """How one person means it, a few times a second while they speak or are seen.
+
+    face: ``track`` of their face, None for somebody who is only heard.
+    emotion: one of ``engines.sentiment.emotions.EMOTIONS``, held against wavering; emotions: the probability
+    of each.  valence, arousal: -1..1.  confidence: 0..1 of "emotion", "valence" and "arousal".
+    modalities: how much "face", "voice" and "words" count in it, adding up to 1; 0 for what is not there.
+    """
+
+    port: ClassVar[str] = "sentiment"
+    face: int | None
+    emotion: str
+    emotions: dict[str, float]
+    valence: float
+    arousal: float
+    confidence: dict[str, float]
+    modalities: dict[str, float]
+
+
 class Health(Message):
     """Once a second from every group, stream as group, and from the supervisor: stream "supervisor", group ""
     for itself, or the name of a group that is down and cannot speak.
@@ -170,7 +189,7 @@ class Health(Message):
     edges: dict[str, dict[str, int]]
 
 
-Wire = Audio | Picture | Face | Gap | Transcript | Voice | Health
+Wire = Audio | Picture | Face | Gap | Transcript | Voice | Sentiment | Health
 
 
 class _Array(msgspec.Struct, array_like=True):
