@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from engines.engine import Opener
 from engines.speech.evaluation.memory import Memory
 from nodes.perception.transcribe import Transcribe
 from nodes.runtime.messages import Message, Transcript, Word
@@ -10,16 +11,15 @@ from nodes.runtime.node import Context
 
 
 class Hearing:
-    """weights, grammar: as in ``pipeline.yaml``, "" for what comes with hearsee."""
+    """weights, grammar: as in ``pipeline.yaml``, "" for what comes with hearsee.
 
-    def __init__(self, weights: str = "", grammar: str = "") -> None:
+    opener: loads the models; they are loaded once and their answers remembered where it is not given.
+    """
+
+    def __init__(self, weights: str = "", grammar: str = "", opener: Opener | None = None) -> None:
         self._options: dict[str, Any] = {"weights": weights, "grammar": grammar}
-        memory = Memory()
-
-        class Measured(Transcribe):
-            opener = memory.open
-
-        self._node, self.memory = Measured, memory
+        self.memory = Memory()
+        self._node = type("Measured", (Transcribe,), {"opener": opener or self.memory.open})
 
     def words(self, sound: Sequence[Message], faces: Sequence[Message]) -> list[Word]:
         """Every word of every final.  An input without messages is one that nothing is connected to."""
