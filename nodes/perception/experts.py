@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from engines.engine import Arrays
+from engines.sentiment.emotieff import EmotiEff
 from engines.sentiment.emotions import EMOTIONS, softmax
 from engines.sentiment.words.reader import Reader
 from engines.speech.features import BANDS, LogMel
 from engines.stream import Shapes, Stream
-from nodes.runtime.messages import CHUNK_FRAMES, FACE_SIZE
+from nodes.runtime.messages import CHUNK_FRAMES, FACE_SIZE, Face
 
 MODALITIES = ("face", "voice", "words")
 EMBEDDING = 64
@@ -45,10 +46,14 @@ class Fused:
 
 
 class Experts:
-    """Raises ModelError where a file of ``folder`` is missing or is not the model its name says."""
+    """``expression``: a public expert for faces in place of the one in ``folder``.
 
-    def __init__(self, folder: Path) -> None:
+    Raises ModelError where a file of ``folder`` is missing or is not the model its name says.
+    """
+
+    def __init__(self, folder: Path, expression: EmotiEff | None = None) -> None:
         count, classes = len(MODALITIES), len(EMOTIONS)
+        self._expression = expression
         self._face = Stream(folder / "face.onnx", {"face": (1, FACE_SIZE, FACE_SIZE)}, {"face"})
         self._voice = Stream(folder / "voice.onnx", {"features": (1, 4 * CHUNK_FRAMES, BANDS)})
         self._words = Reader(folder / "words.onnx")
@@ -71,9 +76,12 @@ class Experts:
         self._voice.reset()
         self._mel.reset()
 
-    def see(self, face: np.ndarray) -> Opinion:
-        """face: uint8 [64, 64]."""
-        return _opinion(self._face.run({"face": face[None]}), self._face.temperature)
+    def see(self, face: Face) -> Opinion:
+        """What the face shows; a public expert looks at the portrait where there is one."""
+        if self._expression is None:
+            return _opinion(self._face.run({"face": face.face[None]}), self._face.temperature)
+        looked_at = face.face if face.portrait is None else face.portrait
+        return _opinion(self._expression.run(looked_at), self._expression.temperature)
 
     def pass_over(self, samples: np.ndarray) -> None:
         """Sound in which nobody speaks: float32 [2560]."""

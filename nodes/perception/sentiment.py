@@ -6,7 +6,9 @@ from typing import ClassVar
 
 import engines.sentiment
 from engines.engine import ModelError
+from engines.sentiment.emotieff import EmotiEff
 from engines.sentiment.emotions import EMOTIONS
+from engines.store import open_store
 from nodes.perception.conversation import Conversation
 from nodes.perception.experts import MODALITIES, Experts, Fused
 from nodes.perception.people import People
@@ -27,6 +29,8 @@ class Sentiment:
     """Hears ``audio``, ``face``, ``voice`` and ``transcript``, gives ``sentiment``.
 
     weights: folder of face.onnx, voice.onnx, words.onnx and fusion.onnx; "" for those that come with hearsee.
+    expression: what looks at faces: "" for the model in ``weights``; "emotieff-b0", once pulled, or a path of
+    its file.  It was made for large faces in colour: set ``portrait: true`` at the node that finds them.
     wait_ms: how long the sound waits for a late picture.
 
     Who is seen has a state for each tracked face; what is said belongs to the face that ``voice`` says is
@@ -37,16 +41,17 @@ class Sentiment:
     inputs: ClassVar[tuple[str, ...]] = ("audio", "face", "voice", "transcript")
     outputs: ClassVar[tuple[str, ...]] = ("sentiment",)
 
-    def __init__(self, *, weights: str = "", wait_ms: int = 80) -> None:
+    def __init__(self, *, weights: str = "", expression: str = "", wait_ms: int = 80) -> None:
         if not 0 <= wait_ms <= 1000:
             raise UserError(f"wait_ms {wait_ms}: give milliseconds from 0 to 1000")
         self._folder = Path(weights) if weights else WEIGHTS
+        self._expression = expression
         self._wait_ms = wait_ms
 
     def open(self, context: Context) -> None:
         """Raises UserError for a model that is missing or cannot be used."""
         try:
-            self._experts = Experts(self._folder)
+            self._experts = Experts(self._folder, _public(self._expression))
         except ModelError as error:
             raise UserError(str(error)) from error
         self._name = context.name
@@ -83,7 +88,7 @@ class Sentiment:
         for which, face in seen.items():
             person = self._people.of(which, chunk.t_end_ns)
             held = person.latest("face")
-            said = self._experts.see(face.face)
+            said = self._experts.see(face)
             person.learn("face", held.towards(said, 0.5) if held else said, _trust(face), chunk.t_end_ns)
         self._conversation.read(self._people.of(speaker, chunk.t_end_ns), chunk.t_end_ns)
         told: list[Message] = []
@@ -114,6 +119,16 @@ class Sentiment:
             confidence={name: round(value, 4) for name, value in person.confidence().items()},
             modalities={name: round(fused.reliability[name], 4) for name in MODALITIES},
         )
+
+
+def _public(expression: str) -> EmotiEff | None:
+    """The public expert by its name in the catalogue, its sum right, or by the path of a file."""
+    if not expression:
+        return None
+    store, path = open_store(), Path(expression)
+    if expression in store.catalogue.models or not path.is_file():
+        [path] = store.find(expression).values()
+    return EmotiEff(path)
 
 
 def _latest(faces: Sequence[Face | None]) -> Face | None:
