@@ -50,8 +50,9 @@ def test_float16_is_compiled_without_islands(model, target):
     assert any(report.layers.get(kind) for kind in SUMS)
 
 
-@pytest.mark.parametrize("model", shipped_models(), ids=lambda model: model.stem)
-def test_float32_has_no_float16_anywhere(model):
+@pytest.mark.parametrize("name", ["fusion", "landmarks"])
+def test_float32_has_no_float16_anywhere(name):
+    model = next(model for model in shipped_models() if model.stem == name)
     _, report, seconds = compiled(model, "float32", 89)
     said(model, report, seconds)
     assert seconds <= BUILD_S

@@ -5,11 +5,11 @@ import time
 import numpy as np
 import pytest
 
-from benchmarks.speech import faces_of, sound_of
 from engines.build import CPU, Wanted, shipped_models
 from engines.engine import ModelError, next_state, open_engine, zero_state
 from engines.gpu.device import DeviceError
 from engines.serve import Served, Server
+from engines.speech.evaluation.replay import blocks, play
 from engines.speech.rehearsal import TALKER, read_sound, rehearsal
 from nodes.perception.transcribe import Transcribe
 from nodes.runtime.errors import UserError
@@ -27,7 +27,7 @@ def plans(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def talk():
-    return sorted([*sound_of(read_sound()), *faces_of(TALKER)], key=lambda message: message.t_end_ns)
+    return sorted([*blocks(read_sound()), *play(TALKER).faces], key=lambda message: message.t_end_ns)
 
 
 def opened(**options):
@@ -64,11 +64,11 @@ def test_the_swap_in_a_running_stream_changes_no_word(talk):
 
 def test_the_state_goes_over_with_the_stream():
     """A swap that forgot it would give other numbers at once."""
-    plain = open_engine(MODELS["fusion"])
+    plain = open_engine(MODELS["audio"])
     server = Server("onnxruntime", "float16")
-    engine = server(MODELS["fusion"])
+    engine = server(MODELS["audio"])
     state, expected_state = zero_state(engine), zero_state(plain)
-    for i, feeds in enumerate(rehearsal(plain, MODELS["fusion"].parent)):
+    for i, feeds in enumerate(rehearsal(plain, MODELS["audio"].parent)):
         if i == 8:
             server.wait(120)
         if i == 20:
@@ -78,7 +78,7 @@ def test_the_state_goes_over_with_the_stream():
         state, expected_state = next_state(outputs), next_state(expected)
         error = np.abs(outputs["log_probs"] - expected["log_probs"]).max()
         assert error < (0.05 if i >= 8 else 1e-6)
-    assert server.report == {"fusion": "onnxruntime float16"}
+    assert server.report == {"audio": "onnxruntime float16"}
     forgotten = plain.run({**feeds, **zero_state(plain)})
     assert np.abs(forgotten["log_probs"] - expected["log_probs"]).max() > 0.5
     server.close()
