@@ -1,4 +1,4 @@
-"""A public expert for faces in place of our own: chosen by one line, shown the portrait where there is one."""
+"""A public expert for faces in place of our own: chosen by one line, shown the portrait if there is one."""
 
 import shutil
 import sys

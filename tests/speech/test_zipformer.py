@@ -1,7 +1,7 @@
 """A streaming Zipformer release, as published but with random weights: heard as sherpa-onnx hears it.
 
 ``sherpa_onnx_heard.json`` is what sherpa-onnx 2.0.1 makes of the same float32 files and the same sound, by
-seed and active paths (one: greedy); ``kaldi_fbank.npz`` what kaldi-native-fbank 1.23.0 makes of its first
+kind, seed and active paths (one: greedy); ``kaldi_fbank.npz`` what kaldi-native-fbank 1.23.0 makes of its first
 second.
 """
 
@@ -24,13 +24,16 @@ from engines.speech.zipformer import Zipformer, read_tokens, transducer_files
 
 HERE = Path(__file__).parent
 HEARD = json.loads((HERE / "sherpa_onnx_heard.json").read_text())
-SEEDS = sorted({int(name.split()[0]) for name in HEARD})
+MODELS = sorted({tuple(name.split()[:2]) for name in HEARD})
 
 
 @pytest.fixture(scope="module")
 def releases(tmp_path_factory):
-    """The folders of two releases, by seed."""
-    return {seed: write_release(tmp_path_factory.mktemp(f"release{seed}"), seed) for seed in SEEDS}
+    """The folder of a release for each kind and seed."""
+    return {
+        (kind, seed): write_release(tmp_path_factory.mktemp(kind + seed), int(seed), kind)
+        for kind, seed in MODELS
+    }
 
 
 @pytest.fixture
@@ -71,13 +74,13 @@ def test_features_do_not_depend_on_where_the_sound_was_cut(cuts):
 
 @pytest.mark.parametrize("name", HEARD)
 def test_it_hears_what_sherpa_onnx_hears_when_and_how_surely(releases, name):
-    seed, beam = map(int, name.split())
+    kind, seed, beam = name.split()
+    folder = releases[kind, seed]
     parts = ("encoder", "decoder", "joiner")
-    nets = [releases[seed] / f"{part}-epoch-99-avg-1.onnx" for part in parts]
-    model = Zipformer(*nets, releases[seed] / "tokens.txt")
-    search, at = Search(model, beam), 0
+    model = Zipformer(*(folder / f"{part}-epoch-99-avg-1.onnx" for part in parts), folder / "tokens.txt")
+    search, at = Search(model, int(beam)), 0
     for start in range(0, 6 * 16_000, 2560):
-        encodings = model.encode(sound(seed)[start : start + 2560])
+        encodings = model.encode(sound(int(seed))[start : start + 2560])
         search.push(encodings, range(at, at + len(encodings) + 1), "a")
         at += len(encodings)
     chosen = best(search)
@@ -87,7 +90,7 @@ def test_it_hears_what_sherpa_onnx_hears_when_and_how_surely(releases, name):
 
 
 def test_of_a_release_the_int8_encoder_and_joiner_are_taken_and_are_nearly_the_float32_ones(releases):
-    folder = releases[SEEDS[0]]
+    folder = releases[MODELS[0]]
     encoder, decoder, joiner, tokens = transducer_files(folder.iterdir())
     assert (encoder.name, decoder.name, joiner.name) == (
         "encoder-epoch-99-avg-1.int8.onnx",
@@ -100,7 +103,7 @@ def test_of_a_release_the_int8_encoder_and_joiner_are_taken_and_are_nearly_the_f
 
 
 def test_a_step_is_320_ms_and_comes_when_39_frames_are_there(releases):
-    model = opened(releases[SEEDS[0]])
+    model = opened(releases[MODELS[0]])
     came = [len(model.encode(piece)) for piece in np.split(sound(1)[: 10 * 2560], 10)]
     assert came == [0, 0, 8, 0, 8, 0, 8, 0, 8, 0]
     assert model.context == CONTEXT
@@ -111,23 +114,24 @@ def test_a_step_is_320_ms_and_comes_when_39_frames_are_there(releases):
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(size=st.integers(100, 20_000))
 def test_encodings_do_not_depend_on_where_the_sound_was_cut(releases, size):
-    model, samples = opened(releases[SEEDS[0]]), sound(1)[:24_000]
+    model, samples = opened(releases[MODELS[0]]), sound(1)[:24_000]
     whole = encoded(model, samples)
     model.reset()
     assert encoded(model, samples, size) == pytest.approx(whole, abs=1e-4)
 
 
 def test_after_a_reset_nothing_of_the_past_is_left(releases):
-    model, samples = opened(releases[SEEDS[0]]), sound(1)[:24_000]
+    model, samples = opened(releases[MODELS[0]]), sound(1)[:24_000]
     first = encoded(model, samples)
     assert not np.allclose(encoded(model, samples)[: len(first)], first, atol=1e-3)
     model.reset()
     assert np.array_equal(encoded(model, samples), first)
 
 
-def test_every_tensor_of_state_counts(releases):
+@pytest.mark.parametrize("which", [MODELS[0], MODELS[-1]])
+def test_every_tensor_of_state_counts(releases, which):
     """Otherwise the comparison with sherpa-onnx would not notice a state that is lost or mixed up."""
-    model = opened(releases[SEEDS[0]])
+    model = opened(releases[which])
     features = np.zeros((1, 39, 80), np.float32)
     for name in model._zeros:
         model.reset()

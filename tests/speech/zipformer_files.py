@@ -1,8 +1,9 @@
 """Small files of random weights in exactly the layout of a sherpa-onnx streaming Zipformer release.
 
-Names, shapes, order and metadata are those of ``pruned_transducer_stateless7_streaming/export-onnx.py`` in
-icefall; what lies between is a stand-in in which every state tensor is used and changes, so that a state that
-is lost, mixed up or kept over a reset changes the result.
+Names, shapes, order and metadata are those of icefall's export scripts: of
+``pruned_transducer_stateless7_streaming`` for the first kind of Zipformer, of ``zipformer`` for the second.
+What lies between is a stand-in in which every state tensor is used and changes, so that a state that is lost,
+mixed up or kept over a reset changes the result.
 """
 
 import numpy as np
@@ -12,6 +13,7 @@ from onnx import helper, numpy_helper
 
 T, MOVE, BANDS, FRAMES = 39, 32, 80, 8
 WIDTH, CONTEXT = 24, 2
+KINDS = ("zipformer", "zipformer2")
 # Of each stack: layers, left context, width, attention, kernel.
 STACKS = [(2, 16, 20, 8, 7), (1, 8, 12, 8, 5)]
 TOKENS = ["<blk>", "<sos/eos>", "<unk>"] + [
@@ -20,13 +22,17 @@ TOKENS = ["<blk>", "<sos/eos>", "<unk>"] + [
 RELEASE = "sherpa-onnx-streaming-zipformer-en-20M-2023-02-17"
 
 
-def write_release(folder, seed=7):
+def write_release(folder, seed=7, kind="zipformer"):
     """The files of an unpacked release: encoder and joiner also in int8, as they come."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, model in (("encoder", _encoder(rng)), ("decoder", _decoder(rng)), ("joiner", _joiner(rng))):
+    for name, model in (
+        ("encoder", _encoder(rng, kind)),
+        ("decoder", _decoder(rng)),
+        ("joiner", _joiner(rng)),
+    ):
         path = folder / f"{name}-epoch-99-avg-1.onnx"
         onnx.checker.check_model(model, full_check=True)
         onnx.save(model, path)
@@ -38,8 +44,31 @@ def write_release(folder, seed=7):
     return folder
 
 
-def state_shapes():
+def state_shapes(kind):
     """name -> (dtype, shape with N for the batch), in the published order."""
+    return _states_of_the_second() if kind == "zipformer2" else _states_of_the_first()
+
+
+def _states_of_the_second():
+    shapes, number = {}, 0
+    for layers, left, width, attention, kernel in STACKS:
+        for _ in range(layers):
+            for name, shape in {
+                "cached_key": [left, "N", attention],
+                "cached_nonlin_attn": [1, "N", left, 3 * width // 4],
+                "cached_val1": [left, "N", attention],
+                "cached_val2": [left, "N", attention],
+                "cached_conv1": ["N", width, kernel // 2],
+                "cached_conv2": ["N", width, kernel // 2],
+            }.items():
+                shapes[f"{name}_{number}"] = (Kind.FLOAT, shape)
+            number += 1
+    shapes["embed_states"] = (Kind.FLOAT, ["N", 128, 3, 19])
+    shapes["processed_lens"] = (Kind.INT64, ["N"])
+    return shapes
+
+
+def _states_of_the_first():
     shapes = {}
     for i, (layers, *_) in enumerate(STACKS):
         shapes[f"cached_len_{i}"] = (Kind.INT64, [layers, "N"])
@@ -81,8 +110,8 @@ def _values(described):
     return [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in described.items()]
 
 
-def _encoder(rng):
-    g, states = _Graph(rng), state_shapes()
+def _encoder(rng, model_type):
+    g, states = _Graph(rng), state_shapes(model_type)
     moved = g.add("Slice", "x", g.constant([T - MOVE]), g.constant([T]), g.constant([1]))
     folded = g.add("Reshape", moved, g.constant([-1, FRAMES, MOVE // FRAMES * BANDS]))
     hidden = g.add("MatMul", folded, g.weight(MOVE // FRAMES * BANDS, WIDTH, scale=0.02))
@@ -96,7 +125,7 @@ def _encoder(rng):
             g.add("Add", name, g.constant(np.int64(FRAMES)), name=f"new_{name}")
             value = g.add("Mul", g.add("Cast", name, to=Kind.FLOAT), g.constant(np.float32(0.01)))
         others = [axis for axis in range(len(shape)) if axis != batch]
-        told = g.add("ReduceMean", value, axes=others, keepdims=0)  # [N]
+        told = g.add("ReduceMean", value, axes=others, keepdims=0) if others else value  # [N]
         told = g.add("Reshape", told, g.constant([-1, 1, 1]))
         hidden = g.add("Add", hidden, g.add("Mul", told, g.weight(WIDTH, scale=3.0)))
         if kind == Kind.FLOAT:
@@ -111,7 +140,7 @@ def _encoder(rng):
         ",".join(map(str, column)) for column in zip(*STACKS, strict=True)
     )
     metadata = {
-        "model_type": "zipformer",
+        "model_type": model_type,
         "version": 1,
         "model_author": "k2-fsa",
         "decode_chunk_len": MOVE,
@@ -122,6 +151,10 @@ def _encoder(rng):
         "cnn_module_kernels": kernels,
         "left_context_len": left,
     }
+    if model_type == "zipformer2":
+        heads = ",".join("2" for _ in STACKS)
+        each = ",".join(str(stack[3] // 2) for stack in STACKS)
+        metadata |= {"num_heads": heads, "query_head_dims": each, "value_head_dims": each}
     ordered = {f"new_{name}": new[f"new_{name}"] for name in states}
     inputs = {"x": (Kind.FLOAT, ["N", T, BANDS]), **states}
     return g.model(inputs, {"encoder_out": (Kind.FLOAT, ["N", FRAMES, WIDTH]), **ordered}, metadata)
