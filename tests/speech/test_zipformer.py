@@ -1,8 +1,8 @@
 """A streaming Zipformer release, as published but with random weights: heard as sherpa-onnx hears it.
 
 ``sherpa_onnx_heard.json`` is what sherpa-onnx 2.0.1 makes of the same float32 files and the same sound, by
-kind, seed and active paths (one: greedy); ``kaldi_fbank.npz`` what kaldi-native-fbank 1.23.0 makes of its first
-second.
+kind, seed and active paths (one: greedy); ``kaldi_fbank.npz`` what kaldi-native-fbank 1.23.0 makes of its
+first second.
 """
 
 import json
