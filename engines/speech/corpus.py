@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 
 from engines.speech import festival
-from engines.speech.recordings import fsdd_files, grid_clips
+from engines.speech.layouts import find_clips
+from engines.speech.recordings import fsdd_files
 from engines.speech.speakers import (
     HELD_OUT_FESTIVAL,
     REVOICED_VARIANTS,
@@ -119,7 +120,7 @@ def plan(grid: Path | None, fsdd: Path | None, utterances: int, *, rhvoice: bool
 
     shards: list[Shard] = []
     if grid:
-        shards += cut("grid", len(grid_clips(grid)), source=str(grid))
+        shards += cut("grid", len(find_clips(grid)), source=str(grid))
         shards += cut("revoiced", len(grid_train(str(grid))) * REVOICED_VARIANTS, source=str(grid))
     shards += cut("flite", round(utterances * 0.40))
     for speaker, files in fsdd_files(fsdd).items() if fsdd else ():
@@ -188,16 +189,15 @@ def synthesiser_versions() -> dict[str, str]:
 
 def main(
     out_dir: Annotated[Path, typer.Argument(help="Where the shards go.")],
-    grid: Annotated[Path | None, typer.Option(help="GRID clips with .align files.")] = None,
+    grid: Annotated[Path | None, typer.Option(help="GRID, Lombard GRID, or clips of your own.")] = None,
     fsdd: Annotated[Path | None, typer.Option(help="Free Spoken Digit Dataset .wav files.")] = None,
     utterances: Annotated[int, typer.Option(help="How many synthetic utterances.", min=10)] = 12_500,
     rhvoice: Annotated[bool, typer.Option(help="RHVoice's voices, which Debian keeps in non-free.")] = True,
     seed: int = 0,
 ) -> None:
     """Builds (or completes) the training speech in OUT_DIR."""
-    for name, folder, pattern in (("--grid", grid, "*.align"), ("--fsdd", fsdd, "*.wav")):
-        if folder and not any(folder.glob(pattern)):
-            raise UserError(f"{name} {folder}: no {pattern} files there")
+    if fsdd and not any(fsdd.glob("*.wav")):
+        raise UserError(f"--fsdd {fsdd}: no *.wav files there")
     build(out_dir, plan(grid, fsdd, utterances, rhvoice=rhvoice), seed)
 
 

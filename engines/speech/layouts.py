@@ -86,6 +86,13 @@ class Clip:
         """Kept out of training: a tenth of the clips, by the checksum of the name alone."""
         return held_out(self.media.place.stem)
 
+    @property
+    def id(self) -> str:
+        """A name for files made of it: its own at the top of the folder, else with the speaker."""
+        place = self.media.place
+        plain = len(place.parts) == 1 or place.stem.startswith(f"{self.speaker}_")
+        return place.stem if plain else f"{self.speaker}_{place.stem}"
+
     def lot(self) -> int:
         """Sorts clips into an order that is random, and the same everywhere."""
         return zlib.crc32(f"lot {self.name}".encode())

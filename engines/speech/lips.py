@@ -1,6 +1,7 @@
 """Mouth crops of talking clips, cut as the live pipeline cuts them, for training the lip reader.
 
-``python -m engines.speech.lips CLIPS_DIR OUT_DIR`` writes for every ``CLIPS_DIR/NAME.mp4`` an
+``python -m engines.speech.lips CLIPS_DIR OUT_DIR`` writes for every clip, in any layout that
+``engines.speech.layouts`` knows, an
 ``OUT_DIR/NAME.mp4`` of grey 112x112 pictures, one for each picture of the clip, at the scale of the live
 88x88
 crop: the margin is for shifting and cutting while training.  ``OUT_DIR/index.jsonl`` has one line a clip:
@@ -23,6 +24,7 @@ import numpy as np
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from engines.speech.layouts import PICTURES, Clip, find_clips
 from nodes.perception.crop import Grey, mouth_framing
 from nodes.perception.detect import MIN_FACE, open_detector
 from nodes.perception.landmarks import LandmarkEngine
@@ -81,14 +83,15 @@ def read_crops(path: Path) -> np.ndarray:
         return np.stack([picture.to_ndarray(format="gray") for picture in container.decode(video=0)])
 
 
-def _work(job: tuple[Path, Path]) -> tuple[str, dict[str, Any] | str]:
+def _work(job: tuple[Clip, Path]) -> tuple[str, dict[str, Any] | str]:
     clip, out = job
     try:
-        crops, qualities, fps = crop_clip(clip)
+        with clip.media.on_disk() as path:
+            crops, qualities, fps = crop_clip(path)
     except (UserError, av.error.FFmpegError) as error:
         return clip.name, str(error)
-    write_crops(out / clip.name, crops, fps)
-    return clip.name, {"name": clip.stem, "frames": len(crops), "fps": float(fps), "quality": qualities}
+    write_crops(out / f"{clip.id}.mp4", crops, fps)
+    return clip.name, {"name": clip.id, "frames": len(crops), "fps": float(fps), "quality": qualities}
 
 
 def _start_worker() -> None:
@@ -98,12 +101,11 @@ def _start_worker() -> None:
 
 def main(clips: Path, out: Path, workers: int = 2) -> None:
     """Cut the mouths out of every clip in CLIPS into OUT."""
-    if not any(clips.glob("*.mp4")):
-        raise UserError(f"{clips}: no clips (*.mp4) there; give the folder that holds them")
+    found = [clip for clip in find_clips(clips) if clip.media.place.suffix.lower() in PICTURES]
     out.mkdir(parents=True, exist_ok=True)
     index = out / "index.jsonl"
     done = {json.loads(line)["name"] for line in index.read_text().splitlines()} if index.exists() else set()
-    jobs = [(clip, out) for clip in sorted(clips.glob("*.mp4")) if clip.stem not in done]
+    jobs = [(clip, out) for clip in found if clip.id not in done]
     columns = (
         TextColumn("mouths"),
         BarColumn(),

@@ -5,18 +5,18 @@ FSDD: https://github.com/Jakobovski/free-spoken-digit-dataset.
 """
 
 import wave
-import zlib
+from contextlib import ExitStack
 from pathlib import Path
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.speech.forced import align
+from engines.speech.layouts import Clip, Times, held_out, parse_align
 from engines.speech.sentences import DIGITS
 from engines.speech.voices import RATE, Speech, to_rate
 from nodes.runtime.errors import UserError
-
-_ALIGN_UNITS_PER_SECOND = 25_000  # 1000 units are one picture at 25 Hz
 
 
 def grid_clips(folder: Path) -> list[Path]:
@@ -26,31 +26,23 @@ def grid_clips(folder: Path) -> list[Path]:
 
 def grid_split(clip: Path) -> str:
     """ "validation" for a tenth of the names by checksum, else "train"."""
-    return "validation" if zlib.crc32(clip.stem.encode()) % 10 == 0 else "train"
+    return "validation" if held_out(clip.stem) else "train"
 
 
 def read_align(path: Path) -> tuple[tuple[str, float, float], ...]:
     """The words of a GRID .align file as (text, start, end) in seconds, silences left out."""
-    words = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        try:
-            start, end, text = line.split()
-            if text not in ("sil", "sp"):
-                words.append((text, int(start) / _ALIGN_UNITS_PER_SECOND, int(end) / _ALIGN_UNITS_PER_SECOND))
-        except ValueError:
-            raise UserError(f"{path}:{number}: expected 'START END WORD', found {line!r}") from None
-    return tuple(words)
+    return parse_align(path.read_text(), str(path))
 
 
 def read_sound(path: Path) -> NDArray[np.float32]:
-    """A file's sound, mono 16 kHz; sample 0 is the container's time 0, so it lines up with the pictures."""
+    """A file's sound, mono 16 kHz; sample 0 is the file's beginning, where its pictures begin too."""
     resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
     pieces: list[NDArray[np.int16]] = []
     try:
         with av.open(str(path)) as container:
-            first = None
+            first, begin = None, (container.start_time or 0) / 1e6
             for frame in container.decode(audio=0):
-                first = frame.time if first is None else first
+                first = (frame.time or 0.0) - begin if first is None else first
                 pieces += [piece.to_ndarray()[0] for piece in resampler.resample(frame)]
             pieces += [piece.to_ndarray()[0] for piece in resampler.resample(None)]
     except (av.FFmpegError, IndexError) as error:
@@ -62,9 +54,26 @@ def read_sound(path: Path) -> NDArray[np.float32]:
 
 def read_grid(clip: Path) -> Speech:
     """A clip's sound (48,000 samples) and the words of its .align."""
-    samples = read_sound(clip)
+    return _speech(read_sound(clip), read_align(clip.with_suffix(".align")))
+
+
+def read_clip(clip: Clip) -> Speech:
+    """A clip's sound, from where it has some, and its words, their times found where they are not known.
+
+    Raises UserError where either cannot be read, ValueError where the words do not go with the sound.
+    """
+    with ExitStack() as stack:
+        try:
+            samples = read_sound(stack.enter_context(clip.media.on_disk()))
+        except UserError:
+            if clip.sound is None:
+                raise
+            samples = read_sound(stack.enter_context(clip.sound.on_disk()))
+    return _speech(samples, clip.times() or align(samples, clip.words()))
+
+
+def _speech(samples: NDArray[np.float32], words: Times) -> Speech:
     seconds = len(samples) / RATE
-    words = read_align(clip.with_suffix(".align"))
     return Speech(samples, tuple((text, start, min(end, seconds)) for text, start, end in words))
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from engines.speech import espeak, festival, flite, recordings, rhvoice, sentences
+from engines.speech import espeak, festival, flite, layouts, recordings, rhvoice, sentences
 from engines.speech.revoice import Revoice
 from engines.speech.voices import PronunciationError, Speech, trim
+from nodes.runtime.errors import UserError
 
 SHARD_SIZE = 600  # utterances
 _HELD_OUT_ESPEAK = ("steph", "steph2", "steph3")
@@ -192,20 +193,33 @@ def _festival(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | st
 
 
 def _grid(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:
-    clips = recordings.grid_clips(Path(shard.source))
+    clips = layouts.find_clips(Path(shard.source))
     for clip in clips[shard.index * SHARD_SIZE : shard.index * SHARD_SIZE + shard.count]:
-        yield Utterance(clip.stem, "grid/s1", "grid", recordings.grid_split(clip), recordings.read_grid(clip))
+        try:
+            speech = recordings.read_clip(clip)
+        except UserError:
+            yield "unreadable"
+            continue
+        except ValueError:
+            yield "words"
+            continue
+        split = "validation" if clip.held_out else "train"
+        yield Utterance(clip.id, f"grid/{clip.speaker}", "grid", split, speech)
 
 
-def grid_train(folder: str) -> list[Path]:
-    return [clip for clip in recordings.grid_clips(Path(folder)) if recordings.grid_split(clip) == "train"]
+def grid_train(folder: str) -> list[layouts.Clip]:
+    return [clip for clip in layouts.find_clips(Path(folder)) if not clip.held_out]
 
 
 def _revoiced(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:
     clips_a_shard = SHARD_SIZE // REVOICED_VARIANTS
     first = shard.index * clips_a_shard
     for clip in grid_train(shard.source)[first : first + clips_a_shard]:
-        speaker = Revoice(trim(recordings.read_grid(clip), 0.25))
+        try:
+            speaker = Revoice(trim(recordings.read_clip(clip), 0.25))
+        except (UserError, ValueError):
+            yield "unreadable"
+            continue
         for variant in range(REVOICED_VARIANTS):
             tract = float(rng.uniform(0.82, 1.3))
             said = speaker.say(
@@ -214,7 +228,8 @@ def _revoiced(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | st
                 stretch=float(rng.uniform(0.85, 1.25)),
                 f0_range=float(rng.uniform(0.6, 1.5)),
             )
-            yield Utterance(f"{clip.stem}~{variant}", "grid/s1+world", "revoiced", "train", said)
+            voice = f"grid/{clip.speaker}+world"
+            yield Utterance(f"{clip.id}~{variant}", voice, "revoiced", "train", said)
 
 
 def _fsdd(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:

@@ -44,8 +44,9 @@ def test_a_folder_of_clips_is_cut_once_and_a_clip_without_a_face_is_named(tmp_pa
     clips.mkdir()
     shutil.copy(source(), clips)
     write_crops(clips / "wall.mp4", [np.full((112, 112), 90, np.uint8)] * 5, 25)
+    (clips / "wall.txt").write_text("bin blue\n")
     main(clips, out, workers=1)
-    assert "wall.mp4" in capsys.readouterr().out.replace("\n", "")
+    assert "skipped clips/wall" in capsys.readouterr().out.replace("\n", "")
     [line] = map(json.loads, (out / "index.jsonl").read_text().splitlines())
     assert (line["name"], line["frames"], len(line["quality"])) == (NAME, 75, 75)
     written = (out / f"{NAME}.mp4").stat().st_mtime_ns
