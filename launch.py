@@ -192,9 +192,16 @@ def build(
 @app.command()
 def evaluate(
     data: Annotated[
-        Path, typer.Argument(help="Clips with words: GRID, Lombard GRID, FSDD, or your own.")
+        Path,
+        typer.Argument(
+            help="Clips with words: GRID, Lombard GRID, FSDD, or your own; for sentiment a folder of FER2013,"
+            " RAVDESS, MELD and SST."
+        ),
     ],
-    clips: Annotated[int, typer.Option(help="How many, 0 for all.", metavar="N", min=0)] = 40,
+    task: Annotated[
+        str, typer.Option(help="What is measured: speech, or sentiment.", metavar="TASK")
+    ] = "speech",
+    clips: Annotated[int, typer.Option(help="How many, of each set; 0 for all.", metavar="N", min=0)] = 40,
     held_out: Annotated[bool, typer.Option("--held-out", help="Only those kept out of training.")] = False,
     speaker: Annotated[str, typer.Option(help="Only this one.", metavar="NAME")] = "",
     weights: Annotated[str, typer.Option(help="Folder of other models.", metavar="FOLDER")] = "",
@@ -203,7 +210,13 @@ def evaluate(
     babble: Annotated[Path | None, typer.Option(help="Voices to add.", metavar="FOLDER")] = None,
     out: Annotated[Path | None, typer.Option(help="Where results go on.", metavar="FOLDER")] = None,
 ) -> None:
-    """Count the words understood wrongly, by sound, lips and both, in quiet and in noise."""
+    """Count the words understood wrongly, or the emotions, by each kind of evidence and all together."""
+    if task == "sentiment":
+        from engines.sentiment.evaluate import evaluate as measure_sentiment
+
+        return measure_sentiment(data, out, clips or None, weights)
+    if task != "speech":
+        raise UserError(f"--task {task}: give speech or sentiment")
     from engines.speech.evaluation.run import evaluate as measure
 
     measure(data, out, clips, held_out, speaker, weights, grammar, noise, babble)

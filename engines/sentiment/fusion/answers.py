@@ -53,6 +53,7 @@ class Answers:
             return Answers(**file)
 
 
+Ask = Callable[[], Answers]
 # By modality: the sets learnt from, and the sets measured on, clean and in a condition by its name.
 Learnt = dict[str, list[Answers]]
 Measured = dict[str, dict[str, Answers]]
@@ -96,7 +97,7 @@ def _last(engine: Stream, sound: NDArray[np.float32]) -> Arrays:
 def of_words(reader: Reader, sentences: Sequence[Sentence]) -> Answers:
     outputs = read(reader, sentences)
     return Answers(
-        outputs["logits"] / np.float32(reader.temperature),
+        (outputs["logits"] / reader.temperature).astype(np.float32),
         outputs["embedding"],
         outputs["affect"],
         np.array([sentence.emotion for sentence in sentences], np.int64),
@@ -106,15 +107,28 @@ def of_words(reader: Reader, sentences: Sequence[Sentence]) -> Answers:
 def collect(weights: Path, data: Path, work: Path, limit: int | None = None) -> tuple[Learnt, Measured]:
     """The engines in ``weights`` asked about all sets; answers are kept in ``work`` for the next time.
 
-    limit: items of each set, for a rehearsal.
+    limit: items of each set, for a rehearsal.  Raises UserError where a set or an engine is missing.
     """
-    work.mkdir(parents=True, exist_ok=True)
-    learnt: Learnt = {}
-    measured: Measured = {}
-    for modality, ask in (("face", _ask_face), ("voice", _ask_voice), ("words", _ask_words)):
-        asked = _Kept(work, weights / f"{modality}.onnx")
-        learnt[modality], measured[modality] = ask(weights, data, asked, limit)
+    asked = {name: ask(name, weights, data, work, limit) for name in ASK}
+    learnt = {name: [answer() for answer in sets] for name, (sets, _) in asked.items()}
+    measured = {name: {key: answer() for key, answer in of.items()} for name, (_, of) in asked.items()}
     return learnt, measured
+
+
+def measured_of(
+    modality: str, weights: Path, data: Path, work: Path, limit: int | None = None
+) -> dict[str, Answers]:
+    """What one engine says of the sets it is measured on, as ``collect``."""
+    _, sets = ask(modality, weights, data, work, limit)
+    return {name: answer() for name, answer in sets.items()}
+
+
+def ask(
+    modality: str, weights: Path, data: Path, work: Path, limit: int | None
+) -> tuple[list[Ask], dict[str, Ask]]:
+    work = work / (str(limit) if limit else "all")
+    work.mkdir(parents=True, exist_ok=True)
+    return ASK[modality](weights, data, _Kept(work, weights / f"{modality}.onnx"), limit)
 
 
 class _Kept:
@@ -123,16 +137,18 @@ class _Kept:
     def __init__(self, folder: Path, model: Path) -> None:
         self._folder, self._model = folder, model
 
-    def __call__(self, name: str, ask: Callable[[], Answers]) -> Answers:
+    def __call__(self, name: str, ask: Ask) -> Ask:
         path = self._folder / f"{self._model.stem}-{name}.npz"
-        if not path.exists() or path.stat().st_mtime < self._model.stat().st_mtime:
-            ask().save(path)
-        return Answers.load(path)
+
+        def answer() -> Answers:
+            if not path.exists() or path.stat().st_mtime < self._model.stat().st_mtime:
+                ask().save(path)
+            return Answers.load(path)
+
+        return answer
 
 
-def _ask_face(
-    weights: Path, data: Path, kept: _Kept, limit: int | None
-) -> tuple[list[Answers], dict[str, Answers]]:
+def _ask_face(weights: Path, data: Path, kept: _Kept, limit: int | None) -> tuple[list[Ask], dict[str, Ask]]:
     engine = Stream(weights / "face.onnx", {"face": (1, FACE_SIZE, FACE_SIZE)}, {"face"})
     trained, spare = split_pictures(load_pictures(data, "Training", limit and 20 * limit))
     tested = load_pictures(data, "PublicTest", limit)
@@ -163,9 +179,7 @@ def _few(pictures: Pictures, limit: int | None) -> Pictures:
     return pictures.only(np.arange(len(pictures.labels)) < (limit or len(pictures.labels)))
 
 
-def _ask_voice(
-    weights: Path, data: Path, kept: _Kept, limit: int | None
-) -> tuple[list[Answers], dict[str, Answers]]:
+def _ask_voice(weights: Path, data: Path, kept: _Kept, limit: int | None) -> tuple[list[Ask], dict[str, Ask]]:
     engine = Stream(weights / "voice.onnx", {"features": (1, 4 * CHUNK_FRAMES, BANDS)})
     recordings = load_recordings(data, limit=4 if limit else None)
     unheard = fold_actors(recordings.actors, KEPT_FOLD)
@@ -174,7 +188,7 @@ def _ask_voice(
     spare = tuple(actor for actor in unheard if actor not in tested) or unheard
     trained = tuple(actor for actor in actors if actor not in unheard)
 
-    def ask(actors: tuple[int, ...], snr_db: float | None) -> Callable[[], Answers]:
+    def asking(actors: tuple[int, ...], snr_db: float | None) -> Ask:
         def answer() -> Answers:
             chosen = recordings.of(actors)
             return of_voices(
@@ -184,19 +198,17 @@ def _ask_voice(
         return answer
 
     learnt = [
-        kept("spare", ask(spare, None)),
-        kept("spare-noise", ask(spare, NOISE_DB)),
-        kept("trained", ask(trained, NOISE_DB)),
+        kept("spare", asking(spare, None)),
+        kept("spare-noise", asking(spare, NOISE_DB)),
+        kept("trained", asking(trained, NOISE_DB)),
     ]
     return learnt, {
-        "clean": kept("tested", ask(tested, None)),
-        "noise at 5 dB": kept("tested-noise", ask(tested, NOISE_DB)),
+        "clean": kept("tested", asking(tested, None)),
+        "noise at 5 dB": kept("tested-noise", asking(tested, NOISE_DB)),
     }
 
 
-def _ask_words(
-    weights: Path, data: Path, kept: _Kept, limit: int | None
-) -> tuple[list[Answers], dict[str, Answers]]:
+def _ask_words(weights: Path, data: Path, kept: _Kept, limit: int | None) -> tuple[list[Ask], dict[str, Ask]]:
     reader = Reader(weights / "words.onnx")
     trained, spare = split_sentences(meld(data, "train"))
     trained, spare, tested = trained[: limit or TRAINED], spare[:limit], meld(data, "dev")[:limit]
@@ -213,12 +225,15 @@ def _ask_words(
         "a third of the words wrong": "tested-wrong",
     }
 
-    def ask(name: str) -> Callable[[], Answers]:
+    def asking(name: str) -> Ask:
         return lambda: of_words(reader, told[name])
 
-    answers = {name: kept(file, ask(name)) for name, file in named.items()}
+    answers = {name: kept(file, asking(name)) for name, file in named.items()}
     return learnt, {
         "clean": answers["as written"],
         "no marks": answers["without marks"],
         "a third wrong": answers["a third of the words wrong"],
     }
+
+
+ASK = {"face": _ask_face, "voice": _ask_voice, "words": _ask_words}

@@ -10,6 +10,7 @@ from torch import Tensor
 from engines.sentiment.emotions import EMOTIONS
 from engines.sentiment.fusion.answers import Answers
 from engines.sentiment.fusion.model import MODALITIES
+from nodes.runtime.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Trios:
 def draw(sets: Mapping[str, Sequence[Answers]], each: int, rng: np.random.Generator) -> Trios:
     """``each`` trios of every emotion; each modality from one of its ``sets`` after the other, at random.
 
-    An emotion that a set does not have is drawn from the others; ValueError where none has it.
+    An emotion that a set does not have is drawn from the others; UserError where none has it.
     """
     labels = np.repeat(np.arange(len(EMOTIONS)), each)
     rows = [_draw(sets[modality], labels, rng) for modality in MODALITIES]
@@ -49,7 +50,9 @@ def _draw(sets: Sequence[Answers], labels: np.ndarray, rng: np.random.Generator)
         by_set = [np.flatnonzero((owner == i) & (pool.labels == label)) for i in range(len(sets))]
         by_set = [found for found in by_set if len(found)]
         if not by_set:
-            raise ValueError(f"no answer of emotion {EMOTIONS[label]} to draw from")
+            raise UserError(
+                f"no face, voice or sentence labelled {EMOTIONS[label]} to draw trios from; take more clips"
+            )
         wanted = np.flatnonzero(labels == label)
         which = rng.integers(len(by_set), size=len(wanted))
         chosen[wanted] = [rng.choice(by_set[i]) for i in which]
