@@ -107,6 +107,7 @@ def examples() -> dict[str, Common]:
         quality=0.91,
         track=0,
         last=True,
+        portrait=None,
     )
     sentiment = Sentiment(
         stream="sentiment",
