@@ -106,10 +106,19 @@ def _survey(trt: Any, network: Any, half: bool) -> tuple[dict[str, int], Counter
         if kind in PASSING or dtype not in ("HALF", "FLOAT"):
             continue
         types[dtype] += 1
-        wanted = "FLOAT" if kind in SUMS or not half else "HALF"
-        if dtype != wanted and (kind in PRODUCTS + SUMS or not half):
+        sums = kind in SUMS and not _is_choice(trt, layer)
+        wanted = "FLOAT" if sums or not half else "HALF"
+        if dtype != wanted and (sums or kind in PRODUCTS or not half):
             islands.append(f"{layer.name} ({kind}) in {dtype}")
     return dict(layers), types, tuple(islands)
+
+
+def _is_choice(trt: Any, layer: Any) -> bool:
+    """A largest or smallest value is one of those given, exact in any type."""
+    if layer.type != trt.LayerType.REDUCE:
+        return False
+    layer.__class__ = trt.IReduceLayer
+    return layer.op in (trt.ReduceOperation.MAX, trt.ReduceOperation.MIN)
 
 
 def _listener(trt: Any, complaints: list[str]) -> Any:
