@@ -9,7 +9,7 @@ PIP = $(RUN) -m pip install -qq --disable-pip-version-check --prefer-binary --no
 DEBIAN = espeak-ng flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts \
 	pulseaudio pulseaudio-utils libasound2-plugins libportaudio2 libgl1 ffmpeg gcc libc6-dev libzmq3-dev
 
-.PHONY: help demo test lint types bench clean debian
+.PHONY: help demo test lint types bench figures clean debian
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -32,6 +32,17 @@ types: .venv/development ## mypy
 bench: ## what can be measured, each a command
 	@for file in benchmarks/[a-z]*.py; do name=$${file#benchmarks/}; \
 		printf '%s -m benchmarks.%-12s %s\n' "$(RUN)" "$${name%.py}" "$$(sed -n '1s/^"""\([^"]*\).*/\1/p' $$file)"; done
+
+figures: .venv/development ## measure the recogniser again and put its figures into the pages (half an hour)
+	@rm -rf runs/figures
+	@$(RUN) -m nodes.sources.talker.generate runs/strangers --many 20
+	@$(RUN) launch.py evaluate ../shared/data/grid_s1 --held-out --clips 0 --out runs/figures/grid
+	@$(RUN) -m engines.speech.figures runs/figures/grid
+	@$(RUN) -m benchmarks.never_worse --strangers runs/strangers --out runs/figures/never_worse || true
+	@$(RUN) -m benchmarks.voices --folder runs/figures/voices
+	@$(RUN) -m benchmarks.digits || true
+	@$(RUN) -m benchmarks.words
+	@$(RUN) -m benchmarks.footprint
 
 clean: ## remove .venv and everything made here
 	rm -rf .venv build runs .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -1,4 +1,7 @@
-"""hearsee: what is said in front of a camera and a microphone, live."""
+"""hearsee: what is said in front of a camera and a microphone, live.
+
+The models that come with it know the 51 words of the GRID corpus, not open English: see docs/models.md.
+"""
 
 import json
 import logging

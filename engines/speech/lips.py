@@ -13,7 +13,6 @@ index.
 import json
 import multiprocessing
 import os
-import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,9 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from engines.command import command
 from engines.speech.layouts import PICTURES, Clip, find_clips
 from nodes.perception.crop import Grey, mouth_framing
 from nodes.perception.detect import MIN_FACE, open_detector
@@ -126,7 +125,4 @@ def main(clips: Path, out: Path, workers: int = 2) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    command(main)
