@@ -20,5 +20,6 @@ def examples(seed: int) -> dict[str, Tensor]:
 
 def export_face(network: FaceExpert, path: Path) -> str:
     """Writes ``path`` and its golden file; returns a line on what was written."""
-    network = network.cpu().eval().to(memory_format=torch.contiguous_format)
+    network = network.cpu().eval()
+    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     return export(network, path, examples, {}, float(network.temperature))

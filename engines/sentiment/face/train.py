@@ -29,8 +29,8 @@ from nodes.runtime.errors import UserError
 
 # frames: a picture is one.
 FULL = {
-    "teacher": Recipe(steps=3000, batch=512, frames=1, peak_rate=2e-3, decay=0.1, average=0.998, seed=7),
-    "face": Recipe(steps=6000, batch=512, frames=1, peak_rate=3e-3, decay=0.05, average=0.998, seed=8),
+    "teacher": Recipe(steps=3000, batch=512, frames=1, peak_rate=2e-3, decay=0.1, average=0.995, seed=7),
+    "face": Recipe(steps=6000, batch=512, frames=1, peak_rate=3e-3, decay=0.05, average=0.995, seed=8),
 }
 SMOKE = {
     "teacher": Recipe(

@@ -118,6 +118,6 @@ def whole(bench: Bench, chosen: Tensor) -> tuple[Tensor, Tensor]:
 def with_noise(bench: Bench, sound: Tensor, snr_db: float) -> Tensor:
     """Noise that training did not use, the same for the same batch every time."""
     g = torch.Generator(bench.device).manual_seed(11)
-    added = augment.stretches(bench.unheard_noise, *sound.shape, g)
+    added = augment.stretches(bench.unheard_noise, len(sound), sound.shape[1], g)
     snr = torch.full((len(sound), 1), snr_db, device=sound.device)
     return augment.mix(sound, added, snr, speaking(sound))

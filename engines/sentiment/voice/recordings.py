@@ -41,17 +41,17 @@ class Recordings:
 
 
 def load_recordings(data: Path, limit: int | None = None) -> Recordings:
-    """DATA/ravdess, by name.  limit: only actors up to this number."""
+    """DATA/ravdess, by name.  limit: actors up to this number, and of each the first sentence once."""
     folder = data / "ravdess"
     paths = sorted(folder.glob("03-01-*-*-*-*-*.opus"))
     if not paths:
         raise UserError(f"{folder}: no recordings 03-01-….opus; its README says where RAVDESS comes from")
     wanted, classes, actors = [], [], []
     for path in paths:
-        _, _, emotion, _, _, _, actor = (int(number) for number in path.stem.split("-"))
+        _, _, emotion, _, sentence, take, actor = (int(number) for number in path.stem.split("-"))
         if not 1 <= emotion <= len(CLASSES):
             raise UserError(f"{path}: emotion {emotion:02d} is none of RAVDESS's eight; remove the file")
-        if limit is None or actor <= limit:
+        if limit is None or (actor <= limit and sentence == take == 1):
             wanted.append(path)
             classes.append(emotion - 1)
             actors.append(actor)

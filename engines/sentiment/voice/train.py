@@ -27,7 +27,7 @@ from engines.speech.stage import Stopped, run_stage
 from nodes.runtime.errors import UserError
 
 FULL = Recipe(
-    steps=3000, batch=64, frames=100, peak_rate=1.5e-3, warm_up=200, decay=0.05, average=0.998, seed=4
+    steps=3000, batch=64, frames=100, peak_rate=1.5e-3, warm_up=200, decay=0.05, average=0.995, seed=4
 )
 SMOKE = Recipe(steps=12, batch=8, frames=60, peak_rate=1e-3, warm_up=3, decay=0.05, average=0.8, seed=4)
 SMOOTHING = 0.1
