@@ -19,8 +19,7 @@ demo: .venv/runtime ## see and hear it work: a rendered face says a sentence, it
 	@$(RUN) launch.py demo
 
 test: debian .venv/development lint types ## everything CI checks: style, types, tests
-	@$(RUN) -m pytest || { test $$? = 1 && echo "once more, those that failed: some limits are seconds," \
-		"which a busy machine exceeds" && $(RUN) -m pytest --last-failed; }
+	@$(RUN) -m pytest
 
 lint: .venv/development ## ruff: mistakes and style
 	@$(RUN) -m ruff check

@@ -13,6 +13,7 @@ _streams: set[int] = set()
 
 # Long enough for a busy interpreter to be late, short enough for a word: PortAudio makes four blocks of it.
 BUFFER_S = 0.1
+CLOSE_S = 0.5
 
 
 class UnavailableError(Exception):
@@ -66,12 +67,23 @@ def open_input(device: int | str, callback: Callable[..., None]) -> Any:
 
 
 def close(stream: Any) -> None:
+    """Give the stream up; one that does not let itself be closed in ``CLOSE_S`` is left to its own thread.
+
+    PortAudio cancels its thread inside the sound system, which may then wait for a lock for ever.  Until it
+    is closed PortAudio is not initialised anew, but other streams can be opened.
+    """
+    closing = threading.Thread(target=_close, args=(stream,), name="closing a stream", daemon=True)
+    closing.start()
+    closing.join(CLOSE_S)
+
+
+def _close(stream: Any) -> None:
+    with contextlib.suppress(Exception):  # a device that is gone cannot be closed properly
+        stream.abort()
+    with contextlib.suppress(Exception):
+        stream.close()
     with _lock:
         _streams.discard(id(stream))
-        with contextlib.suppress(Exception):  # a device that is gone cannot be closed properly
-            stream.abort()
-        with contextlib.suppress(Exception):
-            stream.close()
 
 
 def _reason(error: Exception) -> str:

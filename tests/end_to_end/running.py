@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 from benchmarks.measured.launched import free_address, subscribed
@@ -55,11 +56,16 @@ class Running:
 
     def next(self, topic, seconds=60, **fields):
         """The next body published under ``topic`` in which ``fields`` are so."""
+        seen, status = Counter(), None
         for name, body in self.heard(seconds):
             if name == topic and all(body[key] == value for key, value in fields.items()):
                 return body
-        said = self.process.stdout.read() if self.process.poll() is not None else "it still runs"
-        raise AssertionError(f"no {topic} with {fields} in {seconds} s: {said}")
+            seen[name, body["mode"]] += 1
+            status = body if name == "status" else status
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        said, _ = self.process.communicate(timeout=20)
+        raise AssertionError(f"no {topic} with {fields} in {seconds} s but {seen}, {status}; it said: {said}")
 
 
 def left_behind(pid):

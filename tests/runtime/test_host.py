@@ -117,6 +117,15 @@ def test_a_slow_group_costs_pictures_and_tells_the_hole_in_the_sound(tmp_path):
         covered(hosted.rows("Audio"))
 
 
+def test_a_node_that_fails_while_live_is_opened_again_though_pictures_may_be_dropped(tmp_path):
+    with Hosted(tmp_path, epoch=4096 * 3, tone="{count: 250}", lips="{crash_on: 10}") as hosted:
+        hosted.until(lambda: hosted.rows("Face", epoch=4096 * 3 + 1), 30)
+        hosted.run_to_its_end(30)
+        assert hosted.rows("Gap", port="face")[0]["reason"] == "lips failed"
+        covered(hosted.rows("Face") + hosted.rows("Gap", port="face"))
+        assert [r["seq"] for r in hosted.rows("Voice")] == list(range(250))
+
+
 def test_a_node_that_fails_is_opened_again_and_the_others_do_not_notice(tmp_path):
     # Not live: on a busy machine too every picture comes, so the only holes are those of the failure.
     options = {"tone": "{count: 100}", "lips": "{crash_on: 10}"}
