@@ -81,8 +81,8 @@ def plot(path: Path, scores: Sequence[Score], names: Mapping[str, str], title: s
                 axes.fill_between(snr, low, high, color=colour, alpha=0.15, linewidth=0)
         axes.set_xlabel(f"signal-to-noise ratio, {noise}, dB")
         axes.grid(alpha=0.3)
-        axes.set_ylim(bottom=0)
     figure.axes[0].set_ylabel("word error rate, %")
+    figure.axes[0].set_ylim(bottom=0)  # the last, or it would fix the top as well
     figure.axes[0].legend()
     figure.savefig(path)
     return True

@@ -119,6 +119,11 @@ def told(words: Sequence[Word]) -> list[tuple[str, float, str]]:
     return [(word.text, word.confidence, word.heard_by) for word in words]
 
 
+def digest(settings: dict[str, Any]) -> str:
+    """A name for the folder of what was measured with these settings and no others."""
+    return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:8]
+
+
 def fingerprint(weights: Path) -> dict[str, str]:
     """The first digits of each model's SHA-256, by name."""
     return {

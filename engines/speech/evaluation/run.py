@@ -8,7 +8,7 @@ from engines.speech.evaluation import report
 from engines.speech.evaluation.hearing import Hearing
 from engines.speech.evaluation.measure import LIPS_ALONE, SOUND_ALONE, Bench, choose, measure_all
 from engines.speech.evaluation.noises import Backgrounds, Heard, usual
-from engines.speech.evaluation.results import Results, calibration_by, fingerprint, score, summary
+from engines.speech.evaluation.results import Results, calibration_by, digest, fingerprint, score, summary
 from engines.speech.evaluation.views import Seen
 from engines.speech.layouts import find_clips
 from nodes.perception.transcribe import WEIGHTS
@@ -36,7 +36,6 @@ def evaluate(
     Raises UserError for a folder in which there is nothing to measure.
     """
     console = Console()
-    out = out or Path("runs") / "evaluate" / data.resolve().name
     clips = choose(find_clips(data), count, held_out, speaker, data)
     noise, babble = noise or usual("noise"), babble or usual("babble")
     backgrounds = Backgrounds(noise, babble, clips)
@@ -49,6 +48,7 @@ def evaluate(
         "babble": str(babble),
         "conditions": [str(sound) for sound in sounds],
     }
+    out = out or Path("runs") / "evaluate" / f"{data.resolve().name}-{digest(settings)}"
     results = Results(out, settings)
     bench = Bench(Hearing(weights, grammar), backgrounds, sounds, (WHOLE, HALF), lips_alone=True)
     rows = measure_all(bench, clips, results, console)
