@@ -15,7 +15,7 @@ from engines.command import command
 from engines.speech.evaluation.hearing import Hearing
 from engines.speech.evaluation.measure import SOUND_ALONE, Bench, choose, measure_all
 from engines.speech.evaluation.noises import KINDS, Backgrounds, Heard, usual
-from engines.speech.evaluation.results import Results, Score, fingerprint, score
+from engines.speech.evaluation.results import Results, Score, digest, fingerprint, score
 from engines.speech.evaluation.views import Seen
 from engines.speech.layouts import find_clips
 from engines.speech.score import WordErrorRate
@@ -110,9 +110,7 @@ def main(
         typer.Option(help="clips of others; `python -m nodes.sources.talker.generate --many` makes such"),
     ] = None,
     weights: Annotated[str, typer.Option(help="folder of other models")] = "",
-    out: Annotated[Path, typer.Option(help="where results are kept, to go on from")] = Path(
-        "runs/never_worse"
-    ),
+    out: Annotated[Path | None, typer.Option(help="where results are kept, to go on from")] = None,
     to: Annotated[Path, typer.Option(help="the page")] = PAGE,
 ) -> None:
     """Exit status 1 where a cell is worse than allowed."""
@@ -132,7 +130,7 @@ def main(
         "babble": str(babble),
         "conditions": [*map(str, sounds), *map(str, views)],
     }
-    results = Results(out, settings)
+    results = Results(out or Path("runs") / f"never_worse-{digest(settings)}", settings)
     bench = Bench(Hearing(weights), backgrounds, sounds, views, lips_alone=False, strangers=others)
     rows = measure_all(bench, chosen, results, console)
     if not rows:
