@@ -43,8 +43,9 @@ Confusion of all four folds (rows: right; columns: found):
 
 - Actors who say two sentences in North American English, at a volume and with an emphasis that nobody uses at home.  On
   spontaneous speech expect far less, and on other languages less still.
-- How loud somebody is tells nothing here: the step takes out the mean level of the last seconds, so that the distance of
-  the microphone does not pass for anger.
+- The step takes out the mean level of the last seconds, yet a much quieter recording is read worse (table): its faint
+  bands sink under the features' floor.  The level follows at 1 dB a second after loud speech, so the first words of
+  a quiet voice after a loud one are read too low.
 - Calm and neutral, sad and neutral, are the pairs it takes for each other.
 """
 
