@@ -2,10 +2,10 @@
 
 The audio engine hears sound alone, whatever is seen, so that without a camera, or with one, its own words are
 the same bit for bit.  Which head speaks is settled for each chunk (see ``fallback``): the fusion engine's
-where there is sound and a trusted face, else the one that is left.  An engine with nothing to work on is not
-run; its state starts anew when the aligner says so, the fusion's also when it has not run for more than a
-chunk.  The video engine looks at every face in view, with a state for each, so that whichever speaks can be
-read at once; words are read from one.
+where there is sound and a trusted face, and for a while after (``CARRY_ON``), else the one that is left.  An
+engine with nothing to work on is not run; its state starts anew when the aligner says so, the fusion's when
+another face is read or it was left off.  The video engine looks at every face in view, with a state for each,
+so that whichever speaks can be read at once; words are read from one.
 """
 
 import json
@@ -23,6 +23,9 @@ from nodes.runtime.align import Chunk
 from nodes.runtime.facetrack import FaceId, identity
 from nodes.runtime.messages import CHUNK_FRAMES, MOUTH_SIZE, Face
 
+# Lips that go are soon back, or gone for long.  For so many chunks, 2 s, the fusion's head goes on without
+# them: to change heads within a word can lose it, or say it twice.
+CARRY_ON = 12
 HEARD_BY = {"av": "av", "audio": "a", "video": "v", "none": ""}
 
 
@@ -95,21 +98,21 @@ class Recogniser:
         self._fallback = Fallback()
         self._readers: dict[FaceId, _Reader] = {}
         self._read: FaceId | None = None
-        self._unfused = 0
+        self._since_lips = CARRY_ON
 
     def hear(self, chunk: Chunk) -> Heard:
         """Run what the chunk has evidence for; the mode's head speaks."""
         if chunk.audio_reset:
             self._audio.reset()
             self._mel.reset()
-        if chunk.audio_reset or chunk.video_reset or self._unfused > 1:
+        if chunk.audio_reset or self._since_lips >= CARRY_ON or _which(chunk.faces) not in (None, self._read):
             self._fusion.reset()
         mode = self._fallback.choose(chunk)
         sound = self._hear_sound(chunk)
         faces = self._look(chunk)
         valid = _valid(chunk.faces)
         read = faces.get(self._read) if self._read is not None and valid.any() else None
-        self._unfused = 0 if mode == "av" else self._unfused + 1
+        self._since_lips = 0 if mode == "av" else self._since_lips + 1
         modalities = {"audio": float(sound is not None), "video": round(face_quality(chunk), 4)}
         temperature = 1.0
         speaks: Arrays | None = None
@@ -117,6 +120,9 @@ class Recogniser:
             speaks, temperature = self._fuse(sound, read, valid), self._fusion.temperature
             weights = speaks["reliability"][0].mean(axis=0)
             modalities = {"audio": round(float(weights[0]), 4), "video": round(float(weights[1]), 4)}
+        elif mode == "audio" and sound is not None and self._since_lips < CARRY_ON:
+            none = {"encoding": np.zeros_like(sound["encoding"])}
+            speaks, temperature = self._fuse(sound, none, np.zeros_like(valid)), self._fusion.temperature
         elif mode == "audio":
             speaks, temperature = sound, self._audio.temperature
         elif mode == "video":

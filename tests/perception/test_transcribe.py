@@ -10,6 +10,7 @@ from engines.engine import next_state, open_engine, zero_state
 from engines.speech.decode import Beam
 from engines.speech.features import LogMel
 from nodes.perception import recogniser
+from nodes.perception.recogniser import CARRY_ON
 from nodes.perception.transcribe import Transcribe
 from nodes.runtime.errors import UserError
 from nodes.runtime.messages import Audio, Face, Gap, Transcript, Voice
@@ -379,7 +380,7 @@ def test_engines_run_only_on_evidence_and_start_anew_after_a_hole(engines, recor
     # 25 chunks; sound is missing in chunks 20 to 23, faces in 5 to 9.
     assert recorded["audio"].seen == [*range(20), *range(chunks - 24)]
     assert recorded["video"].seen == [*range(5), *range(chunks - 10)]
-    assert recorded["fusion"].seen == [*range(5), *range(10), *range(chunks - 24)]
+    assert recorded["fusion"].seen == [*range(20), *range(chunks - 24)]
 
 
 def test_one_missing_chunk_resets_nothing(engines, recorded):
@@ -387,7 +388,14 @@ def test_one_missing_chunk_resets_nothing(engines, recorded):
     chunks = len(voices(out))
     assert recorded["audio"].seen == [*range(chunks - 1)]
     assert recorded["video"].seen == [*range(chunks - 1)]
-    assert recorded["fusion"].seen == [*range(chunks - 2)]
+    assert recorded["fusion"].seen == [*range(chunks - 1)]
+
+
+def test_lips_that_stay_away_leave_the_words_to_the_audio_engine(engines, recorded):
+    script = [*SENTENCE, *SENTENCE]
+    out = replay(opened(engines), hear(said(script)), see(lips(script), cut=(0.8, 5.6)))
+    # Chunks 0 to 4 with lips, two seconds more without them; from chunk 35 on with lips again.
+    assert recorded["fusion"].seen == [*range(5 + CARRY_ON - 1), *range(len(voices(out)) - 35)]
 
 
 # How the offset between sound and picture is told -----------------------------------------------------
