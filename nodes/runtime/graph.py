@@ -66,6 +66,7 @@ BOUNDS = {
     "face": Bound(25, MB),
     "transcript": Bound(256, MB),
     "voice": Bound(256, MB),
+    "sentiment": Bound(256, MB),
     HEALTH: Bound(16, MB),
 }
 """The most that may wait on an edge for each port, where ``pipeline.yaml`` says nothing else."""

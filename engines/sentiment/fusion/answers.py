@@ -32,6 +32,7 @@ from nodes.runtime.messages import CHUNK_FRAMES, CHUNK_SAMPLES, FACE_SIZE
 NOISE_DB = 5.0
 DARK = 0.1  # of its light that half of a half-dark face keeps
 TESTED_ACTORS = 3  # the last of those that the voice expert never heard; the others are learnt from
+SPARE = 2
 TRAINED = 3000  # at most so many of what an expert itself was trained on
 
 
@@ -44,6 +45,11 @@ class Answers:
     affect: NDArray[np.float32]
     labels: NDArray[np.int64]
 
+    def every(self, first: int, step: int) -> "Answers":
+        """Of the recordings ``first``, ``first + step`` and so on."""
+        rows = slice(first, None, step)
+        return Answers(self.logits[rows], self.embedding[rows], self.affect[rows], self.labels[rows])
+
     def save(self, path: Path) -> None:
         np.savez(path, **vars(self))
 
@@ -54,7 +60,8 @@ class Answers:
 
 
 Ask = Callable[[], Answers]
-# By modality: the sets learnt from, and the sets measured on, clean and in a condition by its name.
+# By modality: the sets learnt from, the first SPARE of what the expert does not know, clean and worse; and
+# the sets measured on, clean and in a condition by its name.
 Learnt = dict[str, list[Answers]]
 Measured = dict[str, dict[str, Answers]]
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from engines.sentiment.export import export
 from engines.sentiment.fusion import report
-from engines.sentiment.fusion.answers import Learnt, Measured, collect
+from engines.sentiment.fusion.answers import SPARE, Learnt, Measured, collect
 from engines.sentiment.fusion.card import CARD
 from engines.sentiment.fusion.conditions import condition_table
 from engines.sentiment.fusion.fit import CORES, FULL, SMOKE, Recipe, answer, fit
@@ -57,21 +57,42 @@ def calibrate(network: Fusion, trios: Trios, seed: int) -> None:
     network.temperature.fill_(fitted_temperature(logits, trios.labels.numpy()))
 
 
-def spare(learnt: Learnt) -> Learnt:
-    """Only what the experts themselves did not learn from."""
-    return {modality: sets[:2] for modality, sets in learnt.items()}
+def crossed_temperature(kind: str, learnt: Learnt, recipe: Recipe, each: int) -> float:
+    """The mean, in logarithms, of two: each half's by a fusion learnt without it, clean (cross-fitting)."""
+    found = []
+    for first in (0, 1):
+        rest, kept = halved(learnt, first)
+        network = fit(kind, rest, recipe)
+        clean = {modality: sets[:1] for modality, sets in kept.items()}
+        calibrate(network, draw(clean, each, np.random.default_rng(recipe.seed)), recipe.seed)
+        found.append(float(network.temperature))
+    return float(np.exp(np.mean(np.log(found))))
+
+
+def halved(learnt: Learnt, first: int = 0) -> tuple[Learnt, Learnt]:
+    """What is learnt from; and what is kept to choose and calibrate by: half of what no expert knows.
+
+    first: 0 or 1, which half is learnt from.
+    """
+    spare = {modality: sets[:SPARE] for modality, sets in learnt.items()}
+    kept = {modality: [answers.every(1 - first, 2) for answers in sets] for modality, sets in spare.items()}
+    rest = {
+        modality: [*(answers.every(first, 2) for answers in sets[:SPARE]), *sets[SPARE:]]
+        for modality, sets in learnt.items()
+    }
+    return rest, kept
 
 
 def train(learnt: Learnt, measured: Measured, out: Path, pictures: Path, recipe: Recipe, each: int) -> None:
     """Fits both kinds, exports one to OUT/fusion.onnx with its card, and draws to PICTURES."""
     rng = np.random.default_rng(recipe.seed)
-    choosing = draw(spare(learnt), each, rng)
-    networks = {kind: fit(kind, learnt, recipe) for kind in CORES}
+    rest, kept = halved(learnt)
+    choosing = draw(kept, each, rng)
+    networks = {kind: fit(kind, rest, recipe) for kind in CORES}
     tested = draw({modality: [of["clean"]] for modality, of in measured.items()}, each, rng)
-    for network in networks.values():
-        calibrate(network, choosing, recipe.seed)
     chosen = max(networks, key=lambda kind: score(networks[kind], choosing))
     network = networks[chosen]
+    network.temperature.fill_(crossed_temperature(chosen, learnt, recipe, each))
     line = export(network, out / "fusion.onnx", examples, {}, float(network.temperature), {"kind": chosen})
     console.print(line, highlight=False)
     rows, found = subsets(networks, tested), curves(networks, tested)
@@ -80,6 +101,8 @@ def train(learnt: Learnt, measured: Measured, out: Path, pictures: Path, recipe:
     present = with_only(tested, MODALITIES)
     with torch.no_grad():
         logits = {kind: answer(each, tested, present).numpy() for kind, each in networks.items()}
+        subset = dropped(len(tested.labels), torch.Generator().manual_seed(recipe.seed))
+        some = answer(network, tested, subset).numpy()
     right = tested.labels.numpy()
     page = CARD.format(
         chosen=chosen,
@@ -89,6 +112,8 @@ def train(learnt: Learnt, measured: Measured, out: Path, pictures: Path, recipe:
         worst=min(100 * (row.fused[chosen] - row.best) for row in rows[1:4]),
         subsets=report.subset_table(rows),
         rates=report.rate_table(found),
+        any_before=calibration_error(some, right),
+        any_after=calibration_error(some, right, float(network.temperature)),
         before=calibration_error(logits[chosen], right),
         after=calibration_error(logits[chosen], right, float(network.temperature)),
         conditions=condition_table(network, measured, each, recipe.seed),
