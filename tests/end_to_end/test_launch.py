@@ -47,7 +47,10 @@ def test_a_recorded_speaker_as_fast_as_it_goes():
         pytest.skip("no ../shared/data/grid_s1")
     done = launch("--source", clip, "--speed", "0", "--address", free_address())
     assert done.returncode == 0, done.stderr
-    assert "starting 3 groups: capture (media), perceive (face transcribe), publish (publish)" in done.stderr
+    assert (
+        "starting 3 groups: capture (media), perceive (face transcribe sentiment), publish (publish)"
+        in done.stderr
+    )
     assert re.search(r"^\d\d:\d\d:\d\d  \w+ +[a-z ]+$", done.stdout, re.MULTILINE)
 
 
@@ -134,10 +137,10 @@ def test_a_port_in_use():
 
 
 def test_a_model_that_is_missing(tmp_path):
+    before = "    inputs: [microphone/audio, face/face]\n"
     text = (ROOT / "pipeline.yaml").read_text()
-    text = text.replace(
-        "face/face]\n\n  publish", f"face/face]\n    with: {{weights: {tmp_path}}}\n\n  publish"
-    )
+    assert before in text
+    text = text.replace(before, before + f"    with: {{weights: {tmp_path}}}\n")
     (tmp_path / "mine.yaml").write_text(text)
     said = refused("--source", TALKER, "--pipeline", tmp_path / "mine.yaml")
     assert str(tmp_path / "audio.onnx") in said
