@@ -14,6 +14,7 @@ KEPT_FLOAT32 = (
     "LayerNormalization",
     "Softmax",
     "LogSoftmax",
+    "ReduceLogSumExp",
     "ReduceMean",
     "ReduceSum",
     "ReduceL2",

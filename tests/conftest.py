@@ -1,7 +1,12 @@
 """Devices for tests: what a user would plug in, made of real servers on this machine."""
 
+import signal
+
 import pytest
 from fixtures_pulse import SoundServer
+
+# A suite that a shell started in the background ignores Ctrl-C, and so would every program it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def test_the_recipe_learns_and_leaves_engines_that_reproduce_themselves(prepared
         assert open_engine(path).metadata["name"] == name
         card = (tmp_path / "weights" / f"{name}.md").read_text()
         assert "CC BY 4.0" in card
-        assert "word error rate" in card
+        assert "Word error rate in percent" in card
 
 
 def test_a_stopped_training_goes_on_as_if_it_had_not_stopped(prepared, tmp_path):
