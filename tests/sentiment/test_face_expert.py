@@ -112,16 +112,6 @@ def test_kept_pictures_are_a_twentieth_and_no_other_is_like_them_by_name():
 
 
 @needs_fer
-def test_the_recipe_runs_in_miniature_and_leaves_an_engine_and_a_card(tmp_path, capsys):
-    options = {"seconds": 1e9, "device": "cpu", "smoke": True}
-    train.main(work=tmp_path, data=DATA, out=tmp_path, steps="teacher=2,face=3", **options)
-    assert open_engine(tmp_path / "face.onnx").inputs["face"] == ((1, 64, 64), np.dtype(np.uint8))
-    card = (tmp_path / "face.md").read_text()
-    assert "research use" in card
-    assert "half at 10 %" in card
-    assert "kept to choose by" in capsys.readouterr().out
-
-
 def test_a_stage_that_does_not_exist_is_named(tmp_path):
     with pytest.raises(UserError, match="teacher=100"):
         train.main(work=tmp_path, data=DATA, out=tmp_path, steps="fase=3")

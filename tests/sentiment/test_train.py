@@ -38,3 +38,9 @@ def test_the_whole_recipe_runs_in_miniature_and_leaves_four_engines_with_cards(t
 def test_the_shipped_engines_fit_in_twelve_megabytes():
     folder = ROOT / "engines" / "sentiment" / "weights"
     assert sum((folder / f"{part}.onnx").stat().st_size for part in PARTS) < 12e6
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_shipped_engines_reproduce_their_golden_files(part):
+    path = ROOT / "engines" / "sentiment" / "weights" / f"{part}.onnx"
+    assert golden_error(open_engine(path), golden_path(path)) < TOLERANCE

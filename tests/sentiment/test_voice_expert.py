@@ -8,7 +8,6 @@ import torch
 
 from engines.engine import next_state, open_engine, zero_state
 from engines.sentiment.emotions import EMOTIONS
-from engines.sentiment.voice import train
 from engines.sentiment.voice.classes import CLASSES, to_emotions
 from engines.sentiment.voice.export import export_voice
 from engines.sentiment.voice.measure import Answers, figures, interval
@@ -135,24 +134,6 @@ def test_figures_are_those_of_the_answers():
 
 
 @needs_ravdess
-def test_the_recipe_runs_in_miniature_and_leaves_an_engine_and_a_card(tmp_path, capsys):
-    train.main(
-        work=tmp_path,
-        data=DATA,
-        out=tmp_path,
-        folds="0,1,2,3",
-        steps=2,
-        seconds=1e9,
-        device="cpu",
-        smoke=True,
-    )
-    assert open_engine(tmp_path / "voice.onnx").outputs["logits"] == ((1, 7), np.dtype(np.float32))
-    card = (tmp_path / "voice.md").read_text()
-    assert "CC BY-NC-SA 4.0" in card
-    assert "noise at 5 dB" in card
-    assert "actors it never heard" in capsys.readouterr().out
-
-
 def test_a_folder_without_recordings_is_named(tmp_path):
     with pytest.raises(UserError, match="ravdess"):
         load_recordings(tmp_path)
