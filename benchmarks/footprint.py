@@ -33,7 +33,7 @@ def measure(model: Path, steps: int) -> dict[str, float]:
     this = psutil.Process()
     before = this.memory_info().rss
     engine = open_engine(model)
-    with np.load(golden_path(model)) as golden:
+    with np.load(golden_path(model), allow_pickle=False) as golden:
         feeds = {name[3:]: golden[name] for name in golden.files if name.startswith("in.")}
     spent = []
     for _ in range(WARM_UP + steps):

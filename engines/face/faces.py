@@ -57,6 +57,25 @@ class Faces:
     groups: list[str]
     backgrounds: NDArray[np.uint8]
 
+    def save(self, path: Path) -> None:
+        with path.open("wb") as file:
+            np.savez(
+                file,
+                pixels=np.concatenate([image.ravel() for image in self.images]),
+                sizes=np.array([image.shape for image in self.images], np.int64),
+                points=self.points,
+                groups=np.array(self.groups, np.str_),
+                backgrounds=self.backgrounds,
+            )
+
+    @staticmethod
+    def load(path: Path) -> "Faces":
+        with np.load(path, allow_pickle=False) as file:
+            sizes = file["sizes"]
+            flat = np.split(file["pixels"], np.cumsum(sizes.prod(1))[:-1])
+            images = [pixels.reshape(size) for pixels, size in zip(flat, sizes, strict=True)]
+            return Faces(images, file["points"], file["groups"].tolist(), file["backgrounds"])
+
 
 def open_teacher() -> YuNet:
     """Raises UserError where its file is missing."""

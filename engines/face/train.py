@@ -5,7 +5,6 @@ in WORK, goes on from there when started again, and leaves ``landmarks.onnx``, i
 ``--out``.  ``--smoke`` runs the whole recipe on a few faces for a few steps.
 """
 
-import pickle
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -112,12 +111,12 @@ def labelled(data: Path, work: Path, smoke: bool) -> dict[str, Faces]:
     }
     sets = {}
     for name, look in looks.items():
-        kept = work / f"{name}.pickle"
+        kept = work / f"{name}.npz"
         if not kept.exists():
             part = kept.with_suffix(".part")
-            part.write_bytes(pickle.dumps(look()))
+            look().save(part)
             part.replace(kept)
-        sets[name] = pickle.loads(kept.read_bytes())  # our own file in our own folder
+        sets[name] = Faces.load(kept)
     return sets
 
 

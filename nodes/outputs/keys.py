@@ -5,6 +5,8 @@ connect; it takes copies of ``server.key`` and its own ``NAME.key_secret`` with 
 ``python -m nodes.outputs.keys FOLDER``.
 """
 
+import os
+import stat
 import sys
 from pathlib import Path
 
@@ -23,9 +25,12 @@ def make(folder: Path) -> None:
         )
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name in ("server", "client"):
-            create_certificates(folder, name)
-            (folder / f"{name}.key_secret").chmod(0o600)
+        before = os.umask(0o077)  # a secret is never readable, not even before its mode could be changed
+        try:
+            for name in ("server", "client"):
+                create_certificates(folder, name)
+        finally:
+            os.umask(before)
     except OSError as error:
         raise UserError(
             f"{folder}: cannot write keys there ({error.strerror}); name another folder"
@@ -43,7 +48,11 @@ def pair(folder: Path, name: str) -> tuple[bytes, bytes]:
 
 
 def _load(file: Path) -> tuple[bytes, bytes]:
-    """Public and, from a ``key_secret`` file, secret key."""
+    """Public and, from a ``key_secret`` file, secret key.
+
+    UserError where it is missing, damaged, or not kept to its owner: a secret that others can read is none,
+    and whoever may write into the folder lets in whom they like.
+    """
     try:
         public_key, secret_key = load_certificate(file)
     except (OSError, ValueError):
@@ -53,7 +62,18 @@ def _load(file: Path) -> tuple[bytes, bytes]:
         raise UserError(
             f"{file}: no such key, or damaged; make keys with `python -m nodes.outputs.keys keys`"
         )
+    _check_kept(file.parent, stat.S_IWGRP | stat.S_IWOTH, "others may add keys to it", "go-w")
+    if file.suffix == ".key_secret":
+        _check_kept(file, stat.S_IRWXG | stat.S_IRWXO, "others may read this secret", "go-rwx")
     return public_key, secret_key or b""
+
+
+def _check_kept(path: Path, bits: int, wrong: str, remedy: str) -> None:
+    if (mode := path.stat().st_mode) & bits:
+        raise UserError(
+            f"{path}: {wrong} (mode {stat.S_IMODE(mode):04o}); run `chmod {remedy} {path}`, and make new"
+            " keys if somebody may have done so"
+        )
 
 
 if __name__ == "__main__":

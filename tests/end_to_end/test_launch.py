@@ -13,6 +13,7 @@ import pytest
 import zmq
 
 from benchmarks.measured.launched import free_address
+from tests.end_to_end.exposure import assert_closed_to_others
 from tests.end_to_end.running import ROOT, TALKER, Running, left_behind
 
 GRID = ROOT.parent / "shared" / "data" / "grid_s1"
@@ -54,10 +55,11 @@ def test_a_recorded_speaker_as_fast_as_it_goes():
     assert re.search(r"^\d\d:\d\d:\d\d  \w+ +[a-z ]+$", done.stdout, re.MULTILINE)
 
 
-def test_ctrl_c_stops_all_within_two_seconds_and_leaves_nothing():
+def test_nothing_can_be_reached_from_outside_and_ctrl_c_stops_all_within_two_seconds_and_leaves_nothing():
     shared_memory = set(os.listdir("/dev/shm"))
     with Running("--source", TALKER, "--loop") as run:
         run.next("voice")
+        assert_closed_to_others(run.process.pid)
         begun = time.monotonic()
         os.killpg(run.process.pid, signal.SIGINT)  # as a terminal does: to all of them
         run.process.wait(20)

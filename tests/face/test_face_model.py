@@ -115,6 +115,19 @@ def test_training_stopped_half_way_ends_where_it_would_have(tmp_path, monkeypatc
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
+def test_faces_of_every_size_come_back_from_the_disk(tmp_path):
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, size, np.uint8) for size in ((48, 48), (20, 30), (192, 192))]
+    points = rng.random((3, 5, 2), np.float32)
+    faces = Faces(images, points, ["a/é", "a/c", "d"], rng.integers(0, 256, (2, 64, 64), np.uint8))
+    faces.save(tmp_path / "faces.part")
+    back = Faces.load(tmp_path / "faces.part")
+    assert all(np.array_equal(a, b) for a, b in zip(back.images, images, strict=True))
+    assert np.array_equal(back.points, points)
+    assert np.array_equal(back.backgrounds, faces.backgrounds)
+    assert back.groups == faces.groups
+
+
 @pytest.mark.timeout(170)
 def test_the_whole_recipe_runs_stops_and_goes_on(tmp_path, capsys):
     if not (DATA / "fer2013.zip").is_file() or not TEACHER.is_file():

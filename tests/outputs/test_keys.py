@@ -107,6 +107,22 @@ def test_secrets_are_for_their_owner_only(folder):
         assert stat.S_IMODE((folder / f"{name}.key_secret").stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize(
+    ("name", "mode", "said"),
+    [
+        ("server.key_secret", 0o640, "others may read this secret .mode 0640.; run `chmod go-rwx "),
+        ("server.key_secret", 0o604, "others may read this secret"),
+        ("", 0o777, "others may add keys to it .mode 0777.; run `chmod go-w "),
+    ],
+)
+def test_keys_that_others_can_read_or_add_to_are_refused(folder, name, mode, said):
+    (folder / name).chmod(mode)
+    with pytest.raises(UserError, match=said) as error:
+        Publish(address="tcp://0.0.0.0:*", keys=str(folder)).open(Context(name="publish"))
+    assert "\n" not in str(error.value)
+    assert str(folder / name) in str(error.value)
+
+
 def test_keys_are_not_replaced_by_accident(folder):
     with pytest.raises(UserError, match="has keys already"):
         keys.make(folder)

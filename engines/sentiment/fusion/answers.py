@@ -55,7 +55,7 @@ class Answers:
 
     @staticmethod
     def load(path: Path) -> "Answers":
-        with np.load(path) as file:
+        with np.load(path, allow_pickle=False) as file:
             return Answers(**file)
 
 
