@@ -18,8 +18,10 @@ help: ## this list
 demo: .venv/runtime ## see and hear it work: a rendered face says a sentence, its words appear
 	@$(RUN) launch.py demo
 
+# What goes by the clock runs alone; the rest runs on every core.
 test: debian .venv/development lint types ## everything CI checks: style, types, tests
-	@$(RUN) -m pytest
+	@$(RUN) -m pytest -m "not live" --numprocesses auto
+	@$(RUN) -m pytest -m live
 
 lint: .venv/development ## ruff: mistakes and style
 	@$(RUN) -m ruff check

@@ -13,6 +13,8 @@ from engines.catalogue import Known
 from engines.fetch import Patience, _Redirects, fetch
 from nodes.runtime.errors import UserError
 
+pytestmark = pytest.mark.live
+
 BODY = random.Random(1).randbytes(1_000_000)
 KNOWN = Known(sha256=hashlib.sha256(BODY).hexdigest(), bytes=len(BODY))
 # So long that a busy machine is not taken for a server that stalls; where one does, a moment is enough.

@@ -18,6 +18,8 @@ from nodes.outputs.screen import Screen
 from nodes.runtime.errors import UserError
 from nodes.runtime.node import Context
 
+pytestmark = pytest.mark.live
+
 ROOT = Path(__file__).parents[2]
 
 

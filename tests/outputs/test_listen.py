@@ -21,6 +21,8 @@ from nodes.outputs.publish import Publish
 from nodes.runtime.errors import UserError
 from nodes.runtime.node import Context
 
+pytestmark = pytest.mark.live
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -13,6 +13,8 @@ from nodes.outputs.publish import Publish
 from nodes.runtime.errors import UserError
 from nodes.runtime.node import Context
 
+pytestmark = pytest.mark.live
+
 
 class Clock:
     """A clock that a test moves."""

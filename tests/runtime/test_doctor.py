@@ -19,6 +19,8 @@ from nodes.outputs.publish import Publish
 from nodes.runtime import doctor, probes
 from nodes.runtime.node import Context
 
+pytestmark = pytest.mark.live
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -13,6 +13,8 @@ from nodes.runtime.graph import Bound
 from nodes.runtime.messages import FRAME_NS, Audio, Gap, Picture, encode
 from nodes.runtime.plan import Edge
 
+pytestmark = pytest.mark.live
+
 
 def audio(seq, stream="microphone", samples=160, epoch=0):
     return Audio(

@@ -15,6 +15,8 @@ from nodes.runtime.host import GroupHost
 from nodes.runtime.messages import FRAME_NS
 from nodes.runtime.plan import plan
 
+pytestmark = pytest.mark.live
+
 SAMPLE = "tests.runtime.sample_nodes"
 PIPELINE = """\
 nodes:

@@ -15,6 +15,8 @@ from nodes.runtime.errors import UserError
 from nodes.runtime.graph import parse
 from nodes.runtime.plan import plan
 
+pytestmark = pytest.mark.live
+
 SAMPLE = "tests.runtime.sample_nodes"
 PIPELINE = """\
 nodes:

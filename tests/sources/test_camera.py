@@ -13,6 +13,8 @@ from nodes.runtime.messages import Gap, Picture
 from nodes.runtime.node import Context
 from nodes.sources.camera import QUEUE_PICTURES, Camera
 
+pytestmark = pytest.mark.live
+
 SECOND = 1_000_000_000
 
 

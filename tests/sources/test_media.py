@@ -19,6 +19,8 @@ from nodes.sources.container import probe
 from nodes.sources.media import QUEUE_MESSAGES, Media
 from nodes.sources.timeline import Piece
 
+pytestmark = pytest.mark.live
+
 CLIPS = Path(__file__).parents[2] / ".." / "shared" / "data" / "grid_s1"
 TALKER = Path(__file__).parents[2] / "nodes" / "sources" / "talker" / "talker.mp4"
 SECOND = 1_000_000_000

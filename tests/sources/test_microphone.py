@@ -15,6 +15,8 @@ from nodes.runtime.messages import Audio, Gap
 from nodes.runtime.node import Context
 from nodes.sources.microphone import Microphone
 
+pytestmark = pytest.mark.live
+
 SECOND = 1_000_000_000
 
 

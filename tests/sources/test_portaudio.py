@@ -3,7 +3,11 @@
 import threading
 import time
 
+import pytest
+
 from nodes.sources import portaudio
+
+pytestmark = pytest.mark.live
 
 
 class Stuck:
