@@ -37,11 +37,9 @@ bench: ## what can be measured, each a command
 figures: .venv/development ## measure the recogniser again and put its figures into the pages (half an hour)
 	@rm -rf runs/figures
 	@$(RUN) -m nodes.sources.talker.generate runs/strangers --many 20
-	@$(RUN) launch.py evaluate ../shared/data/grid_s1 --held-out --clips 0 --out runs/figures/grid
+	@$(RUN) -m benchmarks.speech --clips 0 --folder runs/figures || true
 	@$(RUN) -m engines.speech.figures runs/figures/grid
 	@$(RUN) -m benchmarks.never_worse --strangers runs/strangers --out runs/figures/never_worse || true
-	@$(RUN) -m benchmarks.voices --folder runs/figures/voices
-	@$(RUN) -m benchmarks.digits || true
 	@$(RUN) -m benchmarks.words
 	@$(RUN) -m benchmarks.footprint
 
