@@ -26,7 +26,7 @@ class SoundServer:
             "HOME": str(folder),
         }
         self.process = None
-        self._players = []
+        self._clients = []
 
     @staticmethod
     def missing():
@@ -49,6 +49,21 @@ class SoundServer:
             assert time.monotonic() < deadline, "the sound server did not start"
             assert self.process.poll() is None, "the sound server ended at once"
             time.sleep(0.02)
+        self._wake(deadline)
+
+    def _wake(self, deadline):
+        """A null sink's first block is 2 s long; a card's is as short as whoever records wants it.
+
+        Block lengths are asked for by clients and hold from the next block on, or from being suspended.
+        """
+        command = ["parec", "--device=hear.monitor", "--latency-msec=20"]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self._clients.append(subprocess.Popen(command, env={**os.environ, **self.env}, **quiet))
+        while not self.control("list", "short", "source-outputs").stdout:
+            assert time.monotonic() < deadline, "the sound server takes no client"
+            time.sleep(0.02)
+        for state in "10":
+            self.control("suspend-sink", "hear", state)
 
     def control(self, *arguments, check=True):
         return subprocess.run(
@@ -64,7 +79,7 @@ class SoundServer:
         """Play a WAV file into the null sink, without waiting for its end."""
         command = ["paplay", "--device=hear", "--latency-msec=30", str(path)]
         player = subprocess.Popen(command, env={**os.environ, **self.env}, stderr=subprocess.DEVNULL)
-        self._players.append(player)
+        self._clients.append(player)
         return player
 
     def line_in(self, rate=16_000):
@@ -96,9 +111,9 @@ class SoundServer:
         self.process.send_signal(signal.SIGCONT)
 
     def stop(self):
-        for player in self._players:
-            player.kill()
-            player.wait(5)
+        for client in self._clients:
+            client.kill()
+            client.wait(5)
         self.kill()
 
 
