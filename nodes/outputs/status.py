@@ -134,6 +134,7 @@ class Status:
             if now_ns - heard_ns <= READING_NS:
                 gaps.setdefault(reason, port)
         troubles += [f"{MISSING.get(port, 'no ' + port)}: {reason}" for reason, port in gaps.items()]
+        troubles += [warning for node in nodes.values() for warning in node.get("warnings", ())]
         troubles += [
             f"{name}: {node['state']}" for name, node in nodes.items() if node.get("state", "ok") != "ok"
         ]

@@ -109,6 +109,8 @@ class Slot:
         report: dict[str, Any] = {"state": self.state, "messages": self.messages}
         if gaps := {port: last.reason for port, last in self._last.items() if isinstance(last, Gap)}:
             report["gaps"] = gaps
+        if warnings := getattr(self._node, "warnings", None):
+            report["warnings"] = list(warnings)
         if engines := getattr(self._node, "engines", None):
             report["engines"] = engines
         for name, times in (("step", self._step_ns), ("delay", self._delay_ns)):

@@ -18,6 +18,7 @@ from nodes.runtime.node import Context
 from nodes.sources.outlet import Outlet
 from nodes.sources.picture import fit
 from nodes.sources.shutter import Shutter
+from nodes.sources.sight import Sight
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,8 @@ class Camera:
     max_side: pictures are shrunk until their longer side is at most this many pixels.
 
     While there is none (not found, unplugged, the network gone) it sends ``Gap`` 25 times a second with the
-    reason, tries again every second, and takes it up with the next epoch.
+    reason, tries again every second, and takes it up with the next epoch.  A ``Gap`` also takes the place of
+    every picture of a camera that is frozen, or sees only black.
     """
 
     inputs: ClassVar[tuple[str, ...]] = ()
@@ -71,6 +73,8 @@ class Camera:
         self._streaming = False
         self._overflowed = False
         self._absence = f"camera {device} is starting"
+        self._sight = Sight(self.device, fps)
+        self._distrust = ""
 
     def open(self, context: Context) -> None:
         """Raises UserError for options that make no sense."""
@@ -93,13 +97,21 @@ class Camera:
             made += self._hand_out(self._pictures.popleft())
         return made + self._outlet.idle(None if self._streaming else self._absence)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is wrong with the camera though its pictures are used, for ``status``."""
+        return self._sight.warnings if self._streaming else ()
+
     def close(self) -> None:
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=0.9)
 
     def _hand_out(self, shot: "_Shot") -> list[Message]:
-        """The picture, unless a Gap has been told for its time; before it a Gap where there is a hole."""
+        """The picture, or a Gap where it is not to be trusted, unless a Gap has been told for its time.
+
+        Before it a Gap where there is a hole.
+        """
         made: list[Message] = []
         if shot.taken_ns < self._outlet.gap_end_ns:
             return []
@@ -108,6 +120,8 @@ class Camera:
             made.append(self._outlet.gap(shot.taken_ns, reason if self._overflowed else shot.reason))
         self._overflowed = False
         end = shot.taken_ns + shot.period_ns
+        if shot.distrust:
+            return [*made, self._outlet.withhold(shot.epoch, shot.taken_ns, end, shot.distrust)]
         made.append(self._outlet.send(Picture, shot.epoch, shot.taken_ns, end, image=shot.image))
         return made
 
@@ -150,7 +164,9 @@ class Camera:
             else:
                 reason = f"camera {self.device} gave no picture"
             used = epoch + shutter.jumps + 1
-            shot = _Shot(taken_ns, shutter.period_ns, fit(image, self.max_side), used - 1, reason)
+            image = fit(image, self.max_side)
+            self._judge(self._sight.look(image, taken_ns))
+            shot = _Shot(taken_ns, shutter.period_ns, image, used - 1, reason, self._distrust)
             self._overflowed |= len(self._pictures) == QUEUE_PICTURES
             self._pictures.append(shot)
             self._streaming = True
@@ -177,6 +193,11 @@ class Camera:
                 capture.set(setting, value)
         return capture
 
+    def _judge(self, distrust: str) -> None:
+        if distrust != self._distrust:
+            self._distrust = distrust
+            log.warning("%s", distrust or f"camera {self.device} sees again")
+
     def _absent(self, reason: str) -> None:
         self._streaming = False
         if reason != self._absence:
@@ -185,10 +206,11 @@ class Camera:
 
 
 class _Shot(NamedTuple):
-    """reason: why there is a hole before the picture, if there is one."""
+    """reason: why there is a hole before the picture, if any.  distrust: why it is not sent, or ""."""
 
     taken_ns: int
     period_ns: int
     image: NDArray[np.uint8]
     epoch: int
     reason: str
+    distrust: str

@@ -15,6 +15,7 @@ from nodes.runtime.messages import Audio, Message
 from nodes.runtime.node import Context
 from nodes.sources import portaudio
 from nodes.sources.intake import SAMPLE_NS, Block, Heard, Intake
+from nodes.sources.level import Level
 from nodes.sources.outlet import Outlet
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class Microphone:
         self._thread: threading.Thread | None = None
         self._streaming = False
         self._absence = f"microphone '{device}' is starting"
+        self._level: Level | None = None
 
     def open(self, context: Context) -> None:
         self._context = context
@@ -69,6 +71,11 @@ class Microphone:
         while self._blocks:
             made += self._hand_out(self._blocks.popleft())
         return made + self._outlet.idle(None if self._streaming else self._absence)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is wrong with the microphone though it is heard, for ``status``."""
+        return self._level.warnings if self._level and self._streaming else ()
 
     def close(self) -> None:
         self._stop.set()
@@ -108,6 +115,7 @@ class Microphone:
     def _listen(self, stream: Any, callbacks: "_Callbacks", epoch: int) -> int:
         """Until the stream dies or the node closes; gives the epoch for the next stream."""
         intake, used = Intake(round(stream.samplerate)), epoch
+        level = self._level = Level(self.device, round(stream.samplerate))
         deadline = time.monotonic() + FIRST_BLOCK_S
         while not self._stop.is_set():
             try:
@@ -119,6 +127,7 @@ class Microphone:
                 self._absent(f"microphone '{self.device}' {lost}")
                 break
             deadline = time.monotonic() + DEAD_S
+            level.hear(heard.samples)
             for block in intake.feed(heard):
                 if not self._streaming:
                     log.info("microphone '%s' is heard, %g Hz", self.device, stream.samplerate)

@@ -36,6 +36,11 @@ class Outlet:
         self.epoch, self.end_ns, self._sent_ns = epoch, t_end_ns, self._now_ns()
         return kind(t_start_ns=t_start_ns, t_end_ns=t_end_ns, **self._stamp(), **content)
 
+    def withhold(self, epoch: int, t_start_ns: int, t_end_ns: int, reason: str) -> Gap:
+        """A Gap in place of content that came but is not to be trusted."""
+        self.epoch, self.end_ns, self._sent_ns = epoch, t_end_ns, self._now_ns()
+        return Gap(t_start_ns=t_start_ns, t_end_ns=t_end_ns, of=self._port, reason=reason, **self._stamp())
+
     def idle(self, absence: str | None) -> list[Gap]:
         """What is due when nothing came: gaps at pace while the device is absent, or once it stalls.
 

@@ -77,7 +77,7 @@ def test_a_tone_is_heard_as_it_was_played(sound_server, listen, tmp_path):
 
 
 def test_sound_is_timed_within_a_few_milliseconds_of_when_it_was_made(sound_server, listen):
-    """Clicks written to a pipe source at known moments, by a clock 300 ppm fast."""
+    """Clicks written to a pipe source at known moments, by a clock 500 ppm fast."""
     rate, seconds = 16_000, 6
     samples, shape = np.zeros(rate * seconds, np.float32), np.exp(-((np.arange(-30, 31) / 8.0) ** 2))
     clicks = np.arange(rate, samples.size - rate, rate // 2)
@@ -85,7 +85,7 @@ def test_sound_is_timed_within_a_few_milliseconds_of_when_it_was_made(sound_serv
         samples[click - 30 : click + 31] = 0.8 * shape
     pipe = sound_server.line_in(rate)
     node = listen()
-    with LineIn(pipe, samples, rate, ppm=300.0) as line:
+    with LineIn(pipe, samples, rate, ppm=500.0) as line:
         blocks = [m for m in collect(node, seconds + 0.5) if isinstance(m, Audio)]
         played = np.array([line.played_ns(int(click)) for click in clicks])
     heard = np.concatenate([m.samples for m in blocks])
