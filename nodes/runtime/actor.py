@@ -7,7 +7,7 @@ import time
 import msgspec
 
 from nodes.runtime.errors import UserError
-from nodes.runtime.host import GroupHost
+from nodes.runtime.host import GroupHost, resident_bytes
 from nodes.runtime.plan import GroupPlan
 
 OPEN_S = 60.0
@@ -16,12 +16,13 @@ OPEN_S = 60.0
 class Status(msgspec.Struct, frozen=True):
     """state: as in ``Health``.  still_s: how long since the loop came round.
 
-    error: of a file that failed.  lines: logged since the last status.
+    memory_bytes: held now.  error: of a file that failed.  lines: logged since the last status.
     """
 
     pid: int
     state: str
     still_s: float
+    memory_bytes: int
     error: str | None
     lines: list[str]
 
@@ -62,7 +63,8 @@ class GroupActor:
     def status(self) -> Status:
         host = self.host
         lines = [host.log_lines.popleft() for _ in range(len(host.log_lines))]
-        return Status(os.getpid(), host.state, (time.monotonic_ns() - host.beat_ns) / 1e9, host.error, lines)
+        still_s = (time.monotonic_ns() - host.beat_ns) / 1e9
+        return Status(os.getpid(), host.state, still_s, resident_bytes(), host.error, lines)
 
     def stop(self) -> None:
         self.host.stop()

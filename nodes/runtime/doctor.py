@@ -18,12 +18,22 @@ LAST_WORDS = 200  # characters
 def doctor() -> int:
     """Prints a table; returns 0 where the pipeline can run on this machine, else 1."""
     console = Console(highlight=False)
+    with console.status("looking ..."):
+        findings = examine()
+    console.print(table(findings))
+    if bad := [finding.thing for finding in findings if finding.remedy and finding.needed]:
+        console.print(f"\nhearsee cannot run yet: {', '.join(bad)}", style="red")
+        return 1
+    console.print("\nhearsee can run: `make demo` shows it")
+    return 0
+
+
+def table(findings: list[Finding]) -> Table:
+    """A line for each, and below it the remedy where something is wrong."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column()
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    with console.status("looking ..."):
-        findings = examine()
     for finding in findings:
         mark, style = (
             ("ok", "green") if not finding.remedy else ("NO", "red") if finding.needed else ("--", "yellow")
@@ -32,12 +42,7 @@ def doctor() -> int:
         if finding.remedy:
             found.append(f"\n-> {finding.remedy}", style=style)
         table.add_row(Text(mark, style=style), Text(finding.thing), found)
-    console.print(table)
-    if bad := [finding.thing for finding in findings if finding.remedy and finding.needed]:
-        console.print(f"\nhearsee cannot run yet: {', '.join(bad)}", style="red")
-        return 1
-    console.print("\nhearsee can run: `make demo` shows it")
-    return 0
+    return table
 
 
 def examine(probes: list[str] | None = None) -> list[Finding]:

@@ -72,11 +72,19 @@ BOUNDS = {
 """The most that may wait on an edge for each port, where ``pipeline.yaml`` says nothing else."""
 
 
+MEMORY_MB = 4000
+"""The most that a group may hold where ``pipeline.yaml`` says nothing else: a leak shows long before."""
+
+
 class GroupSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """runs_on: the host, so far only "local".  edges: bounds, by port, of what leaves the group."""
+    """runs_on: the host, so far only "local".  edges: bounds, by port, of what leaves the group.
+
+    memory_mb: a group that holds more is started again.
+    """
 
     runs_on: str = LOCAL
     edges: dict[str, Bound] = {}
+    memory_mb: Positive = MEMORY_MB
     line: int = 0
 
 
@@ -228,7 +236,7 @@ def _groups(
     if "groups" not in top:
         return groups
     for name, (key, value) in reader.mapping(top["groups"][1], "groups", used).items():
-        fields = reader.mapping(value, f"groups.{name}", ("runs_on", "edges"))
+        fields = reader.mapping(value, f"groups.{name}", ("runs_on", "edges", "memory_mb"))
         if "edges" in fields:
             for port, (_, bound) in reader.mapping(fields["edges"][1], f"groups.{name}.edges").items():
                 reader.mapping(bound, f"groups.{name}.edges.{port}", Bound.__struct_fields__)

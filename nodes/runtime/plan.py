@@ -27,7 +27,10 @@ class Edge(msgspec.Struct, frozen=True):
 
 
 class GroupPlan(msgspec.Struct, frozen=True):
-    """What one process hosts.  nodes: producers first.  local: who takes each ``node/port`` in it."""
+    """What one process hosts.  nodes: producers first.  local: who takes each ``node/port`` in it.
+
+    memory_mb: the most it may hold.
+    """
 
     group: str
     nodes: tuple[NodeSpec, ...]
@@ -35,6 +38,7 @@ class GroupPlan(msgspec.Struct, frozen=True):
     outgoing: tuple[Edge, ...]
     incoming: tuple[Edge, ...]
     live: bool
+    memory_mb: int
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -82,6 +86,7 @@ def plan(graph: Graph, folder: str, live: bool) -> Plan:
             outgoing=tuple(edge for edge in edges if edge.source == name),
             incoming=tuple(edge for edge in edges if edge.target == name),
             live=live,
+            memory_mb=graph.groups[name].memory_mb,
         )
         for name in graph.groups
     }

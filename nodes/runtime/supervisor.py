@@ -16,7 +16,7 @@ from nodes.runtime.actor import GroupActor, Status
 from nodes.runtime.cluster import ray
 from nodes.runtime.edge import Outlet
 from nodes.runtime.errors import UserError
-from nodes.runtime.graph import HEALTH, SUPERVISOR
+from nodes.runtime.graph import HEALTH, MB, SUPERVISOR
 from nodes.runtime.host import resident_bytes
 from nodes.runtime.messages import Health
 from nodes.runtime.plan import GroupPlan, Plan
@@ -35,6 +35,7 @@ START_S = 60.0
 STOP_S = 1.0
 FIRST_BACKOFF_S = 0.5  # before the second restart in a row; the first is immediate
 MAX_BACKOFF_S = 8.0
+SLEPT_S = 2.0  # we ourselves have not looked for this long: stopped, or the machine was, and so was everybody
 GIVE_UP_AFTER = 8  # starts ...
 GIVE_UP_WITHIN_S = 120.0  # ... in this time
 
@@ -66,6 +67,7 @@ class _Group:
         self.opening: Any = self.actor.open.remote()
         self.answer: Any = None
         self.asked_s = 0.0
+        self.excused_until_s = 0.0
 
     def references(self) -> list[Any]:
         return [ref for ref in (self.life, self.opening, self.answer) if self.actor and ref]
@@ -100,8 +102,17 @@ class _Group:
         self.pid, self.error = status.pid, status.error
         if status.state in ("running", "finished"):
             self.state = status.state
-        hung = self.state == "running" and status.still_s > STILL_S
+        held_mb = status.memory_bytes / MB
+        if held_mb > self.plan.memory_mb:
+            return f"holds {held_mb:.0f} MB of memory, its memory_mb is {self.plan.memory_mb}"
+        hung = self.state == "running" and status.still_s > STILL_S and self.asked_s > self.excused_until_s
         return f"hung for {status.still_s:.0f} s" if hung else None
+
+    def excuse(self, slept_s: float, now_s: float) -> None:
+        """Nobody could answer for so long: every deadline is later by it."""
+        self.asked_s += slept_s
+        self._begun_s[-1] += slept_s
+        self.excused_until_s = now_s + STATUS_S
 
     def go(self) -> None:
         self.actor.go.remote()
@@ -136,6 +147,7 @@ class Supervisor:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._outlets = [Outlet(edge, self._context) for edge in plan.supervisor]
         self._health_s = 0.0
+        self._looked_s = 0.0
         self._seq = 0
 
     def run(self, stop: threading.Event, ready: Callable[[], None]) -> None:
@@ -151,6 +163,7 @@ class Supervisor:
                 ready()
             for group in self._groups:
                 group.go()
+            self._looked_s = time.monotonic()
             while not stop.is_set() and any(group.state != "finished" for group in self._groups):
                 self._look_after()
             if errors := [group.error for group in self._groups if group.error]:
@@ -168,6 +181,11 @@ class Supervisor:
     def _look_after(self) -> None:
         ready = self._wait()
         now_s = time.monotonic()
+        slept_s, self._looked_s = now_s - self._looked_s, now_s
+        if slept_s > SLEPT_S:
+            log.warning("everything stood still for %.0f s", slept_s)
+            for group in self._groups:
+                group.excuse(slept_s, now_s)
         for group in self._groups:
             if group.actor is None:
                 if group.state == "restarting" and now_s >= group.again_s:

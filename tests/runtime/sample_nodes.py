@@ -83,9 +83,11 @@ class Lips:
         die_on: int = -1,
         die_always: bool = False,
         refuse: bool = False,
+        leak: bool = False,
     ):
         self.crash_on, self.hang_on, self.die_on = crash_on, hang_on, die_on
-        self.die_always, self.refuse = die_always, refuse
+        self.die_always, self.refuse, self.leak = die_always, refuse, leak
+        self.leaked = []
 
     def open(self, context):
         if self.refuse:
@@ -98,6 +100,8 @@ class Lips:
             if isinstance(message, Gap):
                 continue
             first = self.context.epoch < 4096
+            if self.leak and first:
+                self.leaked.append(np.ones(1_000_000))
             if message.seq == self.crash_on:
                 raise ValueError("no such lips")
             if message.seq == self.hang_on and first:

@@ -23,6 +23,7 @@ nodes:
   tone: {{node: "{sample}:Tone", group: capture}}
   lips: {{node: "{sample}:Lips", group: perceive, inputs: [tone/picture], with: {lips}}}
   diary: {{node: "{sample}:Diary", group: publish, inputs: [lips/face, tone/audio], with: {{path: "{path}"}}}}
+{groups}
 """
 
 
@@ -35,10 +36,10 @@ def folder():
 class Supervised:
     """The pipeline above under a supervisor in a thread; ``rows`` is what its diary has heard."""
 
-    def __init__(self, path, folder, lips="{}"):
+    def __init__(self, path, folder, lips="{}", groups=""):
         self.path = path / "diary.jsonl"
         file = path / "pipeline.yaml"
-        file.write_text(PIPELINE.format(sample=SAMPLE, path=self.path, lips=lips))
+        file.write_text(PIPELINE.format(sample=SAMPLE, path=self.path, lips=lips, groups=groups))
         sockets = folder / path.name
         sockets.mkdir()
         self.stop = threading.Event()
@@ -133,6 +134,47 @@ def test_a_process_that_is_suspended_is_replaced(tmp_path, folder, monkeypatch, 
         run.until(lambda: run.rows("Face", epoch=supervisor.EPOCHS))
         run.until(lambda: not alive(pid))
         assert "group perceive: does not answer; starting it again" in caplog.text
+
+
+def test_a_group_that_leaks_is_started_again_before_it_takes_the_machine(tmp_path, folder, caplog):
+    with Supervised(
+        tmp_path, folder, lips="{leak: true}", groups="groups: {perceive: {memory_mb: 600}}"
+    ) as run:
+        run.until(lambda: run.rows("Face", epoch=supervisor.EPOCHS))
+        told = [
+            r.getMessage() for r in caplog.records if "MB of memory, its memory_mb is 600" in r.getMessage()
+        ]
+        assert told
+        assert told[0].startswith("group perceive: holds ")
+        assert run.health("capture")["restarts"] == 0
+
+
+def test_a_machine_that_stood_still_restarts_nobody(tmp_path, folder, monkeypatch, caplog):
+    """Everything is stopped, for longer than a group may take to answer, and goes on."""
+    monkeypatch.setattr(supervisor, "ANSWER_S", 1.0)
+    monkeypatch.setattr(supervisor, "STILL_S", 1.0)
+    asleep = threading.Event()
+    wait = supervisor.Supervisor._wait
+
+    def sleepy(self):
+        if asleep.is_set():
+            asleep.clear()
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            time.sleep(4)
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+        return wait(self)
+
+    monkeypatch.setattr(supervisor.Supervisor, "_wait", sleepy)
+    with Supervised(tmp_path, folder) as run:
+        groups = ("capture", "perceive", "publish")
+        pids = [run.until(lambda name=name: run.health(name))["pid"] for name in groups]
+        asleep.set()
+        run.until(lambda: "everything stood still for 4 s" in caplog.text)
+        heard = len(run.rows("Audio"))
+        run.until(lambda: len(run.rows("Audio")) > heard + 75)
+        assert [run.health(name)["pid"] for name in groups] == pids
 
 
 def test_a_group_that_always_dies_is_given_up_and_the_others_go_on(tmp_path, folder, monkeypatch, caplog):
