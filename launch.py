@@ -171,11 +171,16 @@ def listen(
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    live: Annotated[bool, typer.Option("--live", help="Ask a running hearsee instead.")] = False,
+    address: Annotated[str, typer.Option(help="Where that publishes.", metavar="ADDRESS")] = ADDRESS,
+    keys: Annotated[str, typer.Option(help="Folder of keys, where it has some.")] = "",
+) -> None:
     """Look for what hearsee needs on this machine, and name the remedy for what is missing."""
+    from nodes.outputs.diagnosis import ask
     from nodes.runtime.doctor import doctor as examine
 
-    raise typer.Exit(examine())
+    raise typer.Exit(ask(address, keys) if live else examine())
 
 
 @app.command()
