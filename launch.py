@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from engines.models import app as models
 from nodes.runtime.errors import UserError
 from nodes.runtime.graph import Graph
+from nodes.runtime.printable import printable
 
 ROOT = Path(__file__).resolve().parent
 PIPELINE = ROOT / "pipeline.yaml"
@@ -234,7 +235,7 @@ class _ToStderr(logging.Handler):
     """One line a record, to whatever is stderr then: while the screen is live, it is what prints above it."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        typer.echo(record.getMessage(), err=True)
+        typer.echo(printable(record.getMessage()), err=True)
 
 
 def main() -> None:
@@ -242,7 +243,7 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {printable(str(error))}", err=True)
         raise SystemExit(2) from None
 
 

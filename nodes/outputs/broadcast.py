@@ -6,22 +6,35 @@ so what is sent for a latecomer reaches the others too: such a body says ``"repe
 """
 
 import errno
+import logging
+import time
 from pathlib import Path
 
 import msgspec
 import zmq
-from zmq.auth.thread import ThreadAuthenticator
 
 from nodes.outputs import keys
 from nodes.outputs.address import check, is_local
 from nodes.outputs.bodies import Common
 from nodes.runtime.errors import UserError
+from nodes.runtime.guard import Guard
+
+log = logging.getLogger(__name__)
 
 QUEUE = (
     1000  # messages kept for each subscriber; beyond that the newest are dropped, for that subscriber only
 )
-LONGEST_SUBSCRIPTION = 1024  # bytes; a CURVE handshake has to fit as well
+LONGEST_SUBSCRIPTION = 512  # bytes; a CURVE handshake has to fit as well
 SUBSCRIPTIONS_A_STEP = 1000
+SUBSCRIPTIONS_AHEAD = 100  # that ZeroMQ takes from one subscriber before they are read here
+# ZeroMQ keeps every subscription, at 40 bytes for each letter, and knows no bound: a flood is ended here.
+USELESS_BYTES = 100_000
+FULL_STEPS = 10
+COMPLAIN_S = 60.0
+HANDSHAKE_MS = 5000  # who connects and says nothing is cut off
+
+# Whoever asks for a beginning of one of these asks for something.
+TOPICS = (b"transcript.partial", b"transcript.final", b"sentiment", b"voice", b"face", b"status")
 
 _FAILURES = {
     errno.EADDRINUSE: "is in use, perhaps by another hearsee; stop that one, or set another port",
@@ -42,68 +55,131 @@ class Broadcast:
                 "`python -m nodes.outputs.keys keys` and set `keys: keys` beside the address in "
                 "pipeline.yaml, or publish to tcp://127.0.0.1:5556"
             )
-        self._context = zmq.Context()
-        self._guard: ThreadAuthenticator | None = None
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._guard: Guard | None = None
+        self._pair: tuple[bytes, bytes] | None = None
         self._last: dict[tuple[str, str], Common] = {}
+        self._useless_bytes = 0  # of subscriptions to what is never published
+        self._full_steps = 0  # on end, that could not read all that subscribers sent
+        self._complain_s = 0.0
         try:
-            self._socket = self._bind(address, folder)
+            if folder is not None:
+                self._pair = keys.pair(folder, "server")
+                self._guard = Guard(self._context, keys.known(folder), folder, "publish")
+            self._socket: zmq.Socket[bytes] | None = self._bind(address)
+        except zmq.ZMQError as error:
+            self._end()
+            wrong = _FAILURES.get(error.errno or 0, f"cannot be used ({error}); use tcp://127.0.0.1:5556")
+            raise UserError(f"publish: {address} {wrong}") from error
         except BaseException:
             self._end()
             raise
         self.address: str = str(self._socket.get_string(zmq.LAST_ENDPOINT)).rstrip("\0")
 
-    def _bind(self, address: str, folder: Path | None) -> zmq.Socket[bytes]:
+    def _bind(self, address: str) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.XPUB)
         socket.linger = 0
         socket.sndhwm = QUEUE
-        socket.set(zmq.XPUB_VERBOSE, 1)  # every subscription, also to a topic somebody has already
+        socket.rcvhwm = SUBSCRIPTIONS_AHEAD
+        socket.set(zmq.XPUB_VERBOSER, 1)  # every subscription, also to a topic somebody has, and its end
         socket.set(zmq.MAXMSGSIZE, LONGEST_SUBSCRIPTION)
+        socket.set(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
         # A subscriber whose machine is switched off leaves no word; the kernel finds out within 90 s.
         socket.set(zmq.TCP_KEEPALIVE, 1)
         socket.set(zmq.TCP_KEEPALIVE_IDLE, 60)
         socket.set(zmq.TCP_KEEPALIVE_INTVL, 10)
         socket.set(zmq.TCP_KEEPALIVE_CNT, 3)
-        if folder is not None:
-            socket.curve_publickey, socket.curve_secretkey = keys.pair(folder, "server")
+        if self._pair is not None:
+            socket.curve_publickey, socket.curve_secretkey = self._pair
             socket.curve_server = True
-            self._guard = ThreadAuthenticator(self._context)
-            self._guard.start()
-            self._guard.configure_curve(domain="*", location=folder)
         try:
             socket.bind(address)
-        except zmq.ZMQError as error:
-            wrong = _FAILURES.get(error.errno or 0, f"cannot be used ({error}); use tcp://127.0.0.1:5556")
-            raise UserError(f"publish: {address} {wrong}") from error
+        except zmq.ZMQError:
+            socket.close()
+            raise
+        if self._guard is not None:
+            self._guard.watch(socket)
         return socket
 
     def send(self, topic: str, body: Common) -> None:
-        """Sends to all who subscribed to a beginning of ``topic``; never waits."""
+        """Sends to all who subscribed to a beginning of ``topic``, one of TOPICS; never waits."""
+        assert topic.encode() in TOPICS, f"TOPICS has no {topic}"
         self._last.pop((topic, body.stream), None)
         self._last[topic, body.stream] = body
-        self._socket.send_multipart([topic.encode(), msgspec.json.encode(body)], zmq.NOBLOCK)
+        self._send(topic, body)
+
+    def _send(self, topic: str, body: Common) -> None:
+        if self._socket is not None:
+            self._socket.send_multipart([topic.encode(), msgspec.json.encode(body)], zmq.NOBLOCK)
 
     def welcome(self) -> None:
-        """Sends the latest of every topic that was subscribed to since the last call, oldest first."""
-        asked: set[bytes] = set()
-        for _ in range(SUBSCRIPTIONS_A_STEP):
-            try:
-                frame = self._socket.recv(zmq.NOBLOCK)
-            except zmq.Again:
-                break
-            if frame[:1] == b"\x01":
-                asked.add(frame[1:])
+        """Lets in who may, and sends the latest of every topic that was subscribed to since the last call,
+        oldest first.
+        """
+        if self._guard is not None:
+            self._guard.look()
+        asked = self._asked()
         if not asked:
             return
         for (topic, _), body in list(self._last.items()):
             if topic.encode().startswith(tuple(asked)):
                 body.repeat = True
-                self._socket.send_multipart([topic.encode(), msgspec.json.encode(body)], zmq.NOBLOCK)
+                self._send(topic, body)
+
+    def _asked(self) -> set[bytes]:
+        """Beginnings of topics that somebody has subscribed to since the last call."""
+        asked: set[bytes] = set()
+        if self._socket is None:
+            self._bind_again()
+            return asked
+        for _ in range(SUBSCRIPTIONS_A_STEP):
+            try:
+                frame = self._socket.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                self._full_steps = 0
+                break
+            subscribes, wanted = frame[:1], frame[1:]
+            if any(topic.startswith(wanted) for topic in TOPICS):
+                asked |= {wanted} if subscribes == b"\1" else set()
+            elif subscribes in (b"\0", b"\1"):
+                self._useless_bytes += len(wanted) if subscribes == b"\1" else -len(wanted)
+                if self._useless_bytes > USELESS_BYTES:
+                    return self._drop_all()
+        else:
+            self._full_steps += 1
+            if self._full_steps > FULL_STEPS:
+                return self._drop_all()
+        return asked
+
+    def _drop_all(self) -> set[bytes]:
+        """ZeroMQ has no way to end one subscriber.  The others connect again by themselves, and ask again."""
+        assert self._socket is not None
+        self._complain("somebody subscribes to what is never published, without end; all must connect again")
+        if self._guard is not None:
+            self._guard.unwatch(self._socket)
+        self._socket.close()
+        self._socket, self._useless_bytes, self._full_steps = None, 0, 0
+        return set()
+
+    def _bind_again(self) -> None:
+        """As soon as ZeroMQ has given the port back: a step or two later."""
+        try:
+            self._socket = self._bind(self.address)
+        except zmq.ZMQError as error:
+            if error.errno != errno.EADDRINUSE:
+                self._complain(f"cannot be used again ({error})")
+
+    def _complain(self, what: str) -> None:
+        now_s = time.monotonic()
+        if now_s >= self._complain_s:
+            self._complain_s = now_s + COMPLAIN_S
+            log.warning("publish: %s: %s", self.address, what)
 
     def close(self) -> None:
         self._end()
 
     def _end(self) -> None:
         if self._guard is not None:
-            self._guard.stop()
+            self._guard.close()
             self._guard = None
         self._context.destroy(linger=0)

@@ -41,6 +41,11 @@ def public(folder: Path, name: str) -> bytes:
     return _load(folder / f"{name}.key")[0]
 
 
+def known(folder: Path) -> set[bytes]:
+    """Public keys of all who may connect.  One that is put there later counts from the next start."""
+    return {_load(file)[0] for file in folder.glob("*.key")}
+
+
 def pair(folder: Path, name: str) -> tuple[bytes, bytes]:
     """Public and secret key of ``name``."""
     public_key, secret_key = _load(folder / f"{name}.key_secret")

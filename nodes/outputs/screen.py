@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from nodes.runtime.printable import printable
+
 GONE_NS = 1_000_000_000  # a face that was not published for so long is not in sight any more
 COLOURS = {"av": "green", "audio": "cyan", "video": "magenta", "none": "red"}
 
@@ -99,7 +101,7 @@ class Screen:
             facts.append(Text(f"face {face['quality'] or 0.0:.2f}"))
         if feels := self._seen.get("sentiment"):
             sure = feels["confidence"]["emotion"] or 0.0
-            facts.append(Text(f"{feels['emotion']:<8} {sure:.2f}"))
+            facts.append(Text(f"{printable(feels['emotion']):<8} {sure:.2f}"))
         if status:
             if delay := status["delays"].get("voice"):
                 facts.append(Text(f"delay {delay['p50_ms']:.0f}/{delay['p99_ms']:.0f} ms"))
@@ -108,9 +110,9 @@ class Screen:
 
 
 def _mode(mode: str) -> Text:
-    return Text(f"{mode:<6}", style=COLOURS.get(mode, ""))
+    return Text(f"{printable(mode):<6}", style=COLOURS.get(mode, ""))
 
 
 def _line(body: dict[str, Any], text: str, style: str) -> Text:
     clock = time.strftime("%H:%M:%S", time.localtime(body["unix_time"]))
-    return Text.assemble((clock, "dim"), "  ", _mode(body["mode"]), (text, style))
+    return Text.assemble((clock, "dim"), "  ", _mode(body["mode"]), (printable(text), style))

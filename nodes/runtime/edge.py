@@ -24,6 +24,8 @@ END = b"end"
 
 ENVELOPE_BYTES = 256  # about what a message costs beside its arrays
 RECONNECT_MS = 20
+LONGEST_HANDSHAKE = 1024
+HANDSHAKE_MS = 5000  # who connects and says nothing is cut off
 COMPLAIN_S = 5.0
 
 
@@ -105,6 +107,8 @@ class Outlet:
         self.socket = context.socket(zmq.PUSH)
         self.socket.set_hwm(HIGH_WATER)
         self.socket.setsockopt(zmq.LINGER, 0)
+        self.socket.setsockopt(zmq.MAXMSGSIZE, LONGEST_HANDSHAKE)  # whoever connects has nothing to say
+        self.socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
         self.socket.bind(edge.address)
 
     @property
@@ -192,11 +196,17 @@ class Inlet:
             self.ended = False
             try:
                 nodes = self._routes[bytes(parts[0])]
-                yield nodes, decode(parts)
+                message = decode(parts)
             except KeyError:
                 self._complain(f"no node here takes {bytes(parts[0])[:40]!r}")
             except MessageError as error:
-                self._complain(str(error))
+                self._complain(str(error)[:300])
+            else:
+                route = bytes(parts[0]).decode()
+                if message.port == route.partition("/")[2]:
+                    yield nodes, message
+                else:
+                    self._complain(f"a message of port {message.port[:40]!r} came as {route}")
 
     def _complain(self, reason: str) -> None:
         self.malformed += 1

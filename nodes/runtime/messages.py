@@ -27,6 +27,9 @@ PORTRAIT_SIZE = 224
 
 ARRAY_DTYPES = frozenset({"uint8", "int16", "int32", "int64", "float16", "float32", "float64", "bool"})
 MAX_ARRAY_BYTES = 64 * 2**20
+MAX_PARTS = 16
+FREE, SOME = -1, -2
+"""Lengths of an axis: any, and any but 0."""
 
 
 class MessageError(ValueError):
@@ -45,12 +48,15 @@ class Message(msgspec.Struct, kw_only=True, tag_field="kind", tag=str.lower):
     t_end_ns: int
 
     port: ClassVar[str] = ""
+    arrays: ClassVar[dict[str, tuple[str, tuple[int, ...]]]] = {}
+    """dtype and shape of each array; others are refused where they arrive."""
 
 
 class Audio(Message):
     """Mono sound at 16 kHz: ``samples`` float32 [n] in -1..1, n free."""
 
     port: ClassVar[str] = "audio"
+    arrays: ClassVar[dict[str, tuple[str, tuple[int, ...]]]] = {"samples": ("float32", (FREE,))}
     samples: np.ndarray
 
 
@@ -58,6 +64,7 @@ class Picture(Message):
     """One picture: ``image`` uint8 [height, width, 3], BGR.  ``t_end_ns`` is one picture period later."""
 
     port: ClassVar[str] = "picture"
+    arrays: ClassVar[dict[str, tuple[str, tuple[int, ...]]]] = {"image": ("uint8", (SOME, SOME, 3))}
     image: np.ndarray
 
 
@@ -76,6 +83,12 @@ class Face(Message):
     """
 
     port: ClassVar[str] = "face"
+    arrays: ClassVar[dict[str, tuple[str, tuple[int, ...]]]] = {
+        "mouth": ("uint8", (MOUTH_SIZE, MOUTH_SIZE)),
+        "face": ("uint8", (FACE_SIZE, FACE_SIZE)),
+        "landmarks": ("float32", (5, 2)),
+        "portrait": ("uint8", (PORTRAIT_SIZE, PORTRAIT_SIZE, 3)),
+    }
     mouth: np.ndarray
     face: np.ndarray
     box: tuple[float, float, float, float]
@@ -226,6 +239,8 @@ def decode(parts: Sequence[bytes | memoryview]) -> Message:
     """The message in ``parts``; arrays are read-only views of the buffers.  MessageError on anything else."""
     if len(parts) < 2:
         raise MessageError(f"a message has a topic and a header, got {len(parts)} part(s)")
+    if len(parts) > MAX_PARTS:
+        raise MessageError(f"a message has at most {MAX_PARTS} parts, got {len(parts)}")
     buffers = parts[2:]
 
     def hook(kind: type, value: Any) -> Any:
@@ -248,8 +263,32 @@ def decode(parts: Sequence[bytes | memoryview]) -> Message:
         return np.frombuffer(data, dtype).reshape(spec.shape)
 
     try:
-        return msgspec.msgpack.decode(parts[1], type=Wire, dec_hook=hook)
+        message = msgspec.msgpack.decode(parts[1], type=Wire, dec_hook=hook)
+        _check(message)
+        return message
     except MessageError:
         raise
     except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise MessageError(f"not a message: {error}") from error
+
+
+def _check(message: Message) -> None:
+    """Raises MessageError where a number is none of 64 bits, or an array is not what its kind carries."""
+    for name in ("seq", "epoch", "t_start_ns", "t_end_ns"):
+        if getattr(message, name) >= 2**63:
+            raise MessageError(f"{name} of {type(message).__name__} is more than 64 bits hold")
+    for name, (dtype, shape) in message.arrays.items():
+        array = getattr(message, name)
+        if array is None:  # msgspec has seen to it that this one may be
+            continue
+        fits = array.dtype == dtype and len(array.shape) == len(shape)
+        if not fits or not all(map(_may_be, array.shape, shape)):
+            wanted = ", ".join("n" if n < 0 else str(n) for n in shape)
+            raise MessageError(
+                f"{name} of {type(message).__name__} must be {dtype} [{wanted}],"
+                f" is {array.dtype} {list(array.shape)}"
+            )
+
+
+def _may_be(length: int, wanted: int) -> bool:
+    return length == wanted or wanted == FREE or (wanted == SOME and length > 0)

@@ -7,6 +7,7 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import zmq
 from heard import transcript
@@ -76,6 +77,66 @@ def test_no_key_and_a_wrong_key_read_nothing(publisher, folder):
     assert first_message(publisher, client, stranger[0], milliseconds=700) is None
 
 
+def test_a_wrong_key_is_logged_once_with_its_key_and_address(publisher, folder, caplog):
+    """However often it tries again; and nothing is logged of those who may read."""
+    stranger = zmq.curve_keypair()
+    for _ in range(5):
+        assert first_message(publisher, stranger, keys.public(folder, "server"), milliseconds=200) is None
+    assert first_message(publisher, keys.pair(folder, "client"), keys.public(folder, "server"))
+    [line] = [record.getMessage() for record in caplog.records]
+    assert line == (
+        f"publish: refused 127.0.0.1 with the key {stranger[0].decode()}, which is not in {folder}"
+        " (1 refused so far)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("server", "whom"), [(False, "somebody without a key"), (True, "somebody with another server's key")]
+)
+def test_whoever_fails_before_a_key_is_proved_is_logged_once(publisher, folder, caplog, server, whom):
+    client = keys.pair(folder, "client")
+    for _ in range(3):  # each tries again every 100 ms
+        other = zmq.curve_keypair()[0] if server else None
+        assert first_message(publisher, client, other, milliseconds=400) is None
+    [line] = [record.getMessage() for record in caplog.records]
+    assert line.startswith(f"publish: refused {whom} (")
+
+
+def test_a_thousand_wrong_keys_are_two_lines_and_no_file_stays_open(publisher, folder, caplog, monkeypatch):
+    monkeypatch.setattr(publisher._broadcast._guard, "_quiet_s", 2.0)
+    server, process = keys.public(folder, "server"), psutil.Process()
+    first_message(publisher, keys.pair(folder, "client"), server)
+    fds = process.num_fds()
+    with zmq.Context() as context:
+        for _ in range(10):
+            sockets = []
+            for _ in range(100):
+                socket = context.socket(zmq.SUB)
+                socket.linger = 0
+                socket.curve_publickey, socket.curve_secretkey = zmq.curve_keypair()
+                socket.curve_serverkey = server
+                socket.subscribe("")
+                socket.connect(publisher.address.replace("0.0.0.0", "127.0.0.1"))
+                sockets.append(socket)
+            guard = publisher._broadcast._guard
+            wanted, until = guard._refused - guard._refused % 100 + 100, time.monotonic() + 10
+            while guard._refused < wanted and time.monotonic() < until:
+                time.sleep(0.01)
+            for socket in sockets:
+                assert not socket.poll(0)
+                socket.close()
+    assert guard._refused == 1000
+    until = time.monotonic() + 5
+    while (process.num_fds() > fds or len(caplog.records) < 2) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert process.num_fds() == fds
+    first, second = [record.getMessage() for record in caplog.records][:2]
+    assert first.startswith("publish: refused 127.0.0.1 with the key ")
+    assert " more like it (" in second
+    assert len(caplog.records) <= 4, "each as far from the last as all before together"
+    assert first_message(publisher, keys.pair(folder, "client"), server)
+
+
 @pytest.mark.parametrize("host", ["*", "0.0.0.0"])
 def test_who_started_it_reads_what_is_published_to_all_machines(publisher, folder, host):
     port = publisher.address.rpartition(":")[2]
@@ -123,6 +184,12 @@ def test_keys_that_others_can_read_or_add_to_are_refused(folder, name, mode, sai
         Publish(address="tcp://0.0.0.0:*", keys=str(folder)).open(Context(name="publish"))
     assert "\n" not in str(error.value)
     assert str(folder / name) in str(error.value)
+
+
+def test_a_damaged_key_of_a_subscriber_is_named(folder):
+    (folder / "other.key").write_bytes(b"\xff")
+    with pytest.raises(UserError, match=r"other\.key: no such key, or damaged"):
+        Publish(address="tcp://0.0.0.0:*", keys=str(folder)).open(Context(name="publish"))
 
 
 def test_keys_are_not_replaced_by_accident(folder):
