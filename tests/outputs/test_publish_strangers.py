@@ -18,6 +18,7 @@ from nodes.runtime.node import Context
 from tests.strangers import Raw, malformed
 
 MEGABYTE = 2**20
+pytestmark = pytest.mark.live
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ nodes:
 """
 ROUTES = ["tone/audio", "tone/picture", "capture/health", "nobody/audio"]
 MEGABYTE = 2**20
+pytestmark = pytest.mark.live
 
 
 @pytest.fixture
