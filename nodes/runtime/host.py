@@ -1,4 +1,8 @@
-"""Runs the nodes of one group in one thread: inside, messages pass by reference, outside over edges."""
+"""Runs the nodes of one group in one thread: inside, messages pass by reference, outside over edges.
+
+Where a file is read, messages are taken one at a time, each through all nodes of the group before the next:
+how many happen to arrive together then changes nothing of what is made of them.
+"""
 
 import logging
 import os
@@ -170,8 +174,9 @@ class GroupHost:
                 self._woken.recv(4096)
             for inlet in self._inlets:
                 if ready.get(inlet.socket, 0) & zmq.POLLIN:
-                    for nodes, message in inlet.receive():
+                    for nodes, message in inlet.receive() if self.plan.live else inlet.receive(1):
                         self._hand(nodes, message)
+                        self._pass_on()
             now_ns = time.monotonic_ns()
             due = now_ns >= tick_ns
             if due:
@@ -201,7 +206,23 @@ class GroupHost:
                 read = read or slot.is_source
             for message in made:
                 self._send(f"{slot.spec.id}/{message.port}", message)
+                if slot.is_source and not self.plan.live:
+                    self._pass_on()
+                    if self._stop.is_set():
+                        return False
         return read and not self.plan.live
+
+    def _pass_on(self) -> None:
+        """Where a file is read: what has been handed over goes through the nodes before more is."""
+        if self.plan.live:
+            return
+        self.beat_ns = time.monotonic_ns()
+        for slot in self._slots:
+            if slot.inbox and not slot.is_source:
+                made = slot.step(time.monotonic_ns())
+                self._made_ns = time.monotonic_ns() if made else self._made_ns
+                for message in made:
+                    self._send(f"{slot.spec.id}/{message.port}", message)
 
     def _send(self, route: str, message: Message) -> None:
         self._hand(self.plan.local.get(route, ()), message)

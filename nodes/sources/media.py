@@ -1,22 +1,19 @@
 """A media file as a source: its sound and its picture with their own timestamps, at any speed."""
 
 import logging
-import queue
-import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from nodes.runtime.errors import UserError
 from nodes.runtime.messages import Audio, Gap, Message, Picture
 from nodes.runtime.node import Context
+from nodes.sources.ahead import Ahead, check_speed
 from nodes.sources.container import MediaInfo, probe
 from nodes.sources.timeline import PORTS, Cut, Piece, timeline
 
 log = logging.getLogger(__name__)
 
-# A full queue makes the reading thread wait: a file can, so nothing of it is ever dropped.
-QUEUE_MESSAGES = 32
 MISSING_END_NS = 500_000_000
 
 
@@ -51,70 +48,44 @@ class Media:
         self.loop = loop
         self.cut = cut
         self.max_side = max_side
-        self._queue: queue.Queue[Message] = queue.Queue(QUEUE_MESSAGES)
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._failure: BaseException | None = None
+        self._ahead: Ahead | None = None
 
     def open(self, context: Context) -> None:
         """Raises UserError for a file that cannot be played and for options that make no sense."""
-        if not 0 <= self.speed <= 1000:
-            raise UserError(
-                f"speed {self.speed:g}: give 1 for real time, N for N times that, 0 for as fast as it goes"
-            )
+        check_speed(self.speed)
         if self.max_side < 16:
             raise UserError(f"max_side {self.max_side}: give at least 16 pixels")
         cuts = [Cut.parse(text) for text in self.cut]
         info = probe(self.path)
-        self._thread = threading.Thread(
-            target=self._run, args=(context, info, cuts), name=f"{context.name} reader"
-        )
-        self._thread.daemon = True
-        self._thread.start()
+        self._ahead = Ahead(context, self._play(context, info, cuts))
 
     def step(self, messages: Sequence[Message]) -> list[Message]:
-        ready: list[Message] = []
-        while len(ready) < QUEUE_MESSAGES and not self._queue.empty():
-            ready.append(self._queue.get_nowait())
-        if self._failure is not None and not ready:
-            raise self._failure
-        return ready
+        return self._ahead.take() if self._ahead is not None else []
 
     def close(self) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=0.9)
+        if self._ahead is not None:
+            self._ahead.close()
 
     @property
     def finished(self) -> bool:
         """Everything has been handed out."""
-        return self._thread is not None and not self._thread.is_alive() and self._queue.empty()
+        return self._ahead is not None and self._ahead.finished
 
-    def _run(self, context: Context, info: MediaInfo, cuts: list[Cut]) -> None:
-        try:
-            self._play(context, info, cuts)
-        except BaseException as failure:  # raised where the host can report it
-            self._failure = failure
-        context.wake()
-
-    def _play(self, context: Context, info: MediaInfo, cuts: list[Cut]) -> None:
+    def _play(
+        self, context: Context, info: MediaInfo, cuts: list[Cut]
+    ) -> Iterator[tuple[int | None, Message]]:
         seq = dict.fromkeys(PORTS, 0)
         epoch, offset_ns, t0_ns = context.epoch, 0, None
         reported = False
-        while not self._stop.is_set():
+        while True:
             damage: Counter[str] = Counter()
             played_ns = end_ns = 0
             for piece in timeline(info, cuts, self.max_side, damage):
                 if t0_ns is None:  # once the first frames are decoded, so that opening the file delays none
                     t0_ns = context.now_ns() if self.speed else 0
-                if self.speed:
-                    due_ns = t0_ns + round((offset_ns + piece.due_ns) / self.speed)
-                    self._stop.wait(max(0, due_ns - context.now_ns()) / 1e9)
-                message = _message(piece, context.name, seq[piece.port], epoch, t0_ns + offset_ns)
+                due_ns = t0_ns + round((offset_ns + piece.due_ns) / self.speed) if self.speed else None
+                yield due_ns, _message(piece, context.name, seq[piece.port], epoch, t0_ns + offset_ns)
                 seq[piece.port] += 1
-                if not self._put(message):
-                    return
-                context.wake()
                 end_ns = max(end_ns, piece.t_end_ns)
                 if not isinstance(piece.content, str):
                     played_ns = max(played_ns, piece.t_end_ns)
@@ -122,15 +93,6 @@ class Media:
             if not self.loop:
                 return
             epoch, offset_ns = epoch + 1, offset_ns + end_ns
-
-    def _put(self, message: Message) -> bool:
-        while not self._stop.is_set():
-            try:
-                self._queue.put(message, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
 
 
 def _message(piece: Piece, stream: str, seq: int, epoch: int, t0_ns: int) -> Message:

@@ -15,8 +15,9 @@ from fixtures_media import click, grey, tone, write
 from nodes.runtime.errors import UserError
 from nodes.runtime.messages import Audio, Gap, Picture, encode
 from nodes.runtime.node import Context
+from nodes.sources.ahead import QUEUE_MESSAGES
 from nodes.sources.container import probe
-from nodes.sources.media import QUEUE_MESSAGES, Media
+from nodes.sources.media import Media
 from nodes.sources.timeline import Piece
 
 pytestmark = pytest.mark.live
@@ -416,7 +417,7 @@ def test_what_was_read_before_a_failure_is_handed_out(monkeypatch):
     monkeypatch.setattr("nodes.sources.media.timeline", failing)
     node = Media(path=str(TALKER), speed=0.0)
     node.open(Context(name="clip"))
-    node._thread.join(5)
+    node._ahead._thread.join(5)
     assert [type(message) for message in node.step([])] == [Audio]
     with pytest.raises(RuntimeError, match="the disk is gone"):
         node.step([])
