@@ -1,6 +1,7 @@
 """How the pipeline is, from what the publisher heard and how long ago: the body of the topic ``status``."""
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ class Status:
         self._epoch = epoch
         self._started_ns = now_ns
         self._told_ns = now_ns
-        self._readings: dict[str, tuple[Reading, int]] = {}
+        self._readings: dict[str, tuple[Reading, int, int]] = {}  # when it was heard, and of when it is
         self._gaps: dict[tuple[str, str], tuple[str, int]] = {}
         self._health: dict[str, tuple[Health, int]] = {}
         self._delays: dict[str, deque[float]] = {}
@@ -47,7 +48,7 @@ class Status:
         elif isinstance(message, Transcript | Voice | Face):
             self._gaps.pop((message.stream, message.port), None)
             if not isinstance(message, Face):
-                before, _ = self._readings.get(message.stream, (Reading(), now_ns))
+                before, *_ = self._readings.get(message.stream, (Reading(), now_ns, now_ns))
                 reading = Reading(
                     mode=message.mode,
                     modalities=dict(message.modalities),
@@ -55,7 +56,7 @@ class Status:
                     face=message.face,
                     faces=message.faces if isinstance(message, Voice) else before.faces,
                 )
-                self._readings[message.stream] = (reading, now_ns)
+                self._readings[message.stream] = (reading, now_ns, message.t_end_ns)
 
     def published(self, topic: str, t_end_ns: int, now_ns: int) -> None:
         """Takes note of the delay from the end of capture to publication."""
@@ -63,8 +64,11 @@ class Status:
 
     def reading(self, now_ns: int) -> Reading:
         """What is being read now; of several recognisers by that which has the most to go by."""
-        fresh = [reading for reading, read_ns in self._readings.values() if now_ns - read_ns <= READING_NS]
-        return max(fresh, key=lambda reading: EVIDENCE.get(reading.mode, 0), default=Reading())
+        return _best(read for read, heard_ns, _ in self._readings.values() if now_ns - heard_ns <= READING_NS)
+
+    def reading_at(self, t_ns: int) -> Reading:
+        """The same for what was captured at ``t_ns``: no clock is read, so a replay gives the same."""
+        return _best(read for read, _, end_ns in self._readings.values() if t_ns - end_ns <= READING_NS)
 
     def body(self, emission: Emission) -> StatusBody:
         now_ns = emission.now_ns
@@ -142,6 +146,10 @@ class Status:
             if dropped > self._dropped.get(name, 0):
                 troubles.append(f"{name} is dropping messages")
         return list(dict.fromkeys(troubles))
+
+
+def _best(readings: Iterable[Reading]) -> Reading:
+    return max(readings, key=lambda reading: EVIDENCE.get(reading.mode, 0), default=Reading())
 
 
 def _well(mode: str) -> str:
