@@ -51,6 +51,7 @@ def _graph(
     no_camera: bool,
     no_microphone: bool,
     address: str | None,
+    record: Path | None = None,
 ) -> Graph:
     """The checked graph that the options ask for."""
     from nodes.runtime import rewire
@@ -60,7 +61,7 @@ def _graph(
     graph = parse(pipeline)
     if source:
         options = {"path": str(source.resolve()), "speed": speed, "loop": loop}
-        graph = rewire.replace_sources(graph, "sources/media", options)
+        graph = rewire.replace_sources(graph, "media", "sources/media", options)
     if camera is not None:
         graph = rewire.with_option(graph, "sources/camera", "device", _device(camera))
     if microphone is not None:
@@ -71,6 +72,8 @@ def _graph(
         graph = rewire.without(graph, "audio")
     if address is not None:
         graph = rewire.with_option(graph, "outputs/publish", "address", address)
+    if record is not None:
+        graph = rewire.with_recorder(graph, str(record.resolve()))
     return check(graph)
 
 
@@ -112,26 +115,33 @@ def _count(number: int, what: str) -> str:
 
 Pipeline = Annotated[Path, typer.Option(help="The wiring.", metavar="FILE")]
 Address = Annotated[str | None, typer.Option(help="Where to publish.", metavar="ADDRESS")]
+Source = Annotated[Path | None, typer.Option(help="A media file in place of the devices.", metavar="FILE")]
+Speed = Annotated[
+    float, typer.Option(help="Of the file: 1 real time, N times that, 0 as fast as it goes.", metavar="N")
+]
+Loop = Annotated[bool, typer.Option("--loop", help="Begin the file again at its end, for ever.")]
+Camera = Annotated[str | None, typer.Option(help="Index, path or URL.", metavar="DEVICE")]
+Microphone = Annotated[str | None, typer.Option(help="Index, or a part of its name.", metavar="DEVICE")]
+NoCamera = Annotated[bool, typer.Option("--no-camera", help="Sound only.")]
+NoMicrophone = Annotated[bool, typer.Option("--no-microphone", help="Lips only.")]
+Seconds = Annotated[float | None, typer.Option(help="Stop after so long.", metavar="N", min=0.1)]
 
 
 @app.command()
 def run(
-    source: Annotated[
-        Path | None, typer.Option(help="A media file in place of the devices.", metavar="FILE")
+    source: Source = None,
+    speed: Speed = 1.0,
+    loop: Loop = False,
+    camera: Camera = None,
+    microphone: Microphone = None,
+    no_camera: NoCamera = False,
+    no_microphone: NoMicrophone = False,
+    record: Annotated[
+        Path | None, typer.Option(help="Record to it as well, see docs/recording.md.", metavar="FOLDER")
     ] = None,
-    speed: Annotated[
-        float, typer.Option(help="Of the file: 1 real time, N times that, 0 as fast as it goes.", metavar="N")
-    ] = 1.0,
-    loop: Annotated[bool, typer.Option("--loop", help="Begin the file again at its end, for ever.")] = False,
-    camera: Annotated[str | None, typer.Option(help="Index, path or URL.", metavar="DEVICE")] = None,
-    microphone: Annotated[
-        str | None, typer.Option(help="Index, or a part of its name.", metavar="DEVICE")
-    ] = None,
-    no_camera: Annotated[bool, typer.Option("--no-camera", help="Sound only.")] = False,
-    no_microphone: Annotated[bool, typer.Option("--no-microphone", help="Lips only.")] = False,
     pipeline: Pipeline = PIPELINE,
     address: Address = None,
-    seconds: Annotated[float | None, typer.Option(help="Stop after so long.", metavar="N", min=0.1)] = None,
+    seconds: Seconds = None,
 ) -> None:
     """Watch, listen and publish (this is what happens without a command)."""
     if not source and (loop or speed != 1.0):
@@ -140,8 +150,60 @@ def run(
         raise UserError(
             "--source takes the place of camera and microphone; leave --camera and --microphone out"
         )
-    graph = _graph(pipeline, source, speed, loop, camera, microphone, no_camera, no_microphone, address)
+    graph = _graph(
+        pipeline, source, speed, loop, camera, microphone, no_camera, no_microphone, address, record
+    )
     _run(graph, seconds)
+
+
+@app.command()
+def record(
+    folder: Annotated[Path, typer.Argument(help="Where recordings go.")] = Path("recordings"),
+    source: Source = None,
+    speed: Speed = 1.0,
+    loop: Loop = False,
+    camera: Camera = None,
+    microphone: Microphone = None,
+    no_camera: NoCamera = False,
+    no_microphone: NoMicrophone = False,
+    pipeline: Pipeline = PIPELINE,
+    address: Address = None,
+    seconds: Seconds = None,
+) -> None:
+    """Watch, listen and publish, and record all of it: the same as run --record FOLDER."""
+    run(source, speed, loop, camera, microphone, no_camera, no_microphone, folder, pipeline, address, seconds)
+
+
+@app.command()
+def replay(
+    recording: Annotated[Path, typer.Argument(help="A recording (.mcap).")],
+    speed: Annotated[
+        float, typer.Option(help="1 as it was, N times that, 0 as fast as it goes.", metavar="N")
+    ] = 1.0,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="What is understood, as lines of JSON: the same every time.", metavar="FILE"),
+    ] = None,
+    pipeline: Pipeline = PIPELINE,
+    address: Address = None,
+) -> None:
+    """Run the pipeline on a recording: what it understands is the same every time, at any speed."""
+    from nodes.runtime import rewire
+    from nodes.runtime.check import check
+    from nodes.runtime.graph import parse
+    from nodes.sources.archive import probe
+
+    path = str(recording.resolve())
+    about = probe(path)
+    graph = rewire.for_replay(parse(pipeline), path, speed, about.ports, about.unix_offset_ns)
+    if address is not None:
+        graph = rewire.with_option(graph, "outputs/publish", "address", address)
+    if out is not None:
+        graph = rewire.with_results(graph, str(out.resolve()), about.unix_offset_ns)
+        out.unlink(missing_ok=True)
+    _run(check(graph), seconds=None)
+    if out is not None and not out.exists():
+        raise UserError(f"{out}: not written")
 
 
 @app.command()

@@ -128,7 +128,8 @@ class StatusBody(Common):
             description="for each node: `state` (`ok`, or its last error), `messages`, `step_p50_ms`,"
             " `step_p90_ms`, `step_p99_ms`, for sources `delay_p50_ms` and so on (capture to hand-over), and"
             " where it has nothing to send `gaps`, the reason for each port; of a device that works all the"
-            " same `warnings`, what is wrong with it; where it computes with models"
+            " same `warnings`, what is wrong with it; of a recorder `recording`: its `file`, the `bytes` of"
+            " it, how many are `waiting` and what was `lost`; where it computes with models"
             " `engines`, what runs each: `tensorrt_rtx float16`, or `onnxruntime float32; tensorrt_rtx"
             " float16 is being built`"
         ),

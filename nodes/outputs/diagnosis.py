@@ -47,6 +47,8 @@ REMEDIES = [
         "pictures a second",
         "give it more light, a smaller picture or another USB port, and see `fps` in pipeline.yaml",
     ),
+    ("recording stopped", "make room on that disk, or record less: see docs/recording.md"),
+    ("disk is too slow", "record to another disk, or smaller pictures: `max_side` of the camera"),
     ("too busy|overflow", BUSY),
     ("stalls", "if it lasts: unplug the device and plug it in; of a network camera look at the network"),
     ("clock .* jumped", "nothing, if it was once; again and again: another device or driver"),

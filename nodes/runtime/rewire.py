@@ -5,7 +5,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from nodes.runtime.graph import Graph, Input, NodeSpec
+from nodes.runtime.graph import Graph, GroupSpec, Input, NodeSpec
+
+RECORDER = "outputs/record"
+REPLAY = "replay"
 
 
 def without(graph: Graph, port: str) -> Graph:
@@ -33,24 +36,79 @@ def without(graph: Graph, port: str) -> Graph:
         }
 
 
-def replace_sources(graph: Graph, kind: str, options: dict[str, Any]) -> Graph:
-    """The graph with one source, ``media``, in place of all: port p of any of them is now ``media/p``."""
+def replace_sources(graph: Graph, id: str, kind: str, options: dict[str, Any]) -> Graph:
+    """The graph with one source, ``id``, in place of all: port p of any of them is now ``id/p``."""
     sources = _sources(graph)
     if not sources:
         raise graph.error(
             1, "no node gives others what they need, so there is no source that a file could replace"
         )
-    if "media" in graph.nodes and "media" not in sources:
-        raise graph.error(
-            graph.nodes["media"].line, "nodes.media: a file's source has this id; choose another"
-        )
+    if id in graph.nodes and id not in sources:
+        raise graph.error(graph.nodes[id].line, f"nodes.{id}: a file's source has this id; choose another")
     group = next(spec.group for id, spec in graph.nodes.items() if id in sources)
-    nodes = {"media": NodeSpec(id="media", kind=kind, group=group, options=options)}
-    for id, spec in graph.nodes.items():
-        if id not in sources:
-            inputs = (Input("media", i.port, i.line) if i.node in sources else i for i in spec.inputs)
-            nodes[id] = replace(spec, inputs=tuple({i.route: i for i in inputs}.values()))
+    nodes = {id: NodeSpec(id=id, kind=kind, group=group, options=options)}
+    for other, spec in graph.nodes.items():
+        if other not in sources:
+            inputs = (Input(id, i.port, i.line) if i.node in sources else i for i in spec.inputs)
+            nodes[other] = replace(spec, inputs=tuple({i.route: i for i in inputs}.values()))
     return replace(graph, nodes=nodes)
+
+
+def with_recorder(graph: Graph, folder: str) -> Graph:
+    """The graph recording to ``folder``, in a group of its own: what sources give, what is published."""
+    if any(spec.kind == RECORDER for spec in graph.nodes.values()):
+        return with_option(graph, RECORDER, "folder", folder)
+    sources = _sources(graph)
+    heard = [i for spec in graph.nodes.values() for i in spec.inputs if i.node in sources]
+    return _with_end(graph, "record", RECORDER, {"folder": folder}, heard)
+
+
+def for_replay(graph: Graph, path: str, speed: float, ports: frozenset[str], unix_offset_ns: int) -> Graph:
+    """The graph playing the recording at ``path``, so that it says the same every time.
+
+    All nodes are in one group, where messages come in the order of the recording; the processor computes,
+    for a GPU takes over whenever it is ready.  ports: those of "audio" and "picture" that are in it.
+    """
+    graph = replace(graph, nodes={id: spec for id, spec in graph.nodes.items() if spec.kind != RECORDER})
+    for port in {"audio", "picture"} - ports:
+        graph = without(graph, port)
+    graph = replace_sources(graph, "recording", "sources/recording", {"path": path, "speed": speed})
+    fixed: dict[str, dict[str, Any]] = {
+        "outputs/publish": {"unix_offset_ns": unix_offset_ns},
+        "perception/transcribe": {"backend": "onnxruntime"},
+    }
+    nodes = {
+        id: replace(spec, options={**spec.options, **fixed.get(spec.kind, {})})
+        for id, spec in graph.nodes.items()
+    }
+    return in_one_group(replace(graph, nodes=nodes))
+
+
+def in_one_group(graph: Graph) -> Graph:
+    """The graph with all nodes in the group ``replay``."""
+    nodes = {id: replace(spec, group=REPLAY) for id, spec in graph.nodes.items()}
+    return replace(graph, nodes=nodes, groups={REPLAY: GroupSpec()})
+
+
+def with_results(graph: Graph, path: str, unix_offset_ns: int) -> Graph:
+    """The graph of a replay writing what is published to a file as well."""
+    options = {"path": path, "unix_offset_ns": unix_offset_ns}
+    return _with_end(graph, "results", "outputs/results", options, [], group=REPLAY)
+
+
+def _with_end(
+    graph: Graph, id: str, kind: str, options: dict[str, Any], heard: list[Input], group: str = ""
+) -> Graph:
+    """One more node at the end, which hears what is published, and ``heard``."""
+    if id in graph.nodes or (not group and id in graph.groups):
+        raise graph.error(
+            1, f"'{id}' is taken in nodes or groups, so nothing can be added under it; rename it"
+        )
+    published = [i for spec in graph.nodes.values() if spec.kind == "outputs/publish" for i in spec.inputs]
+    inputs = tuple({i.route: i for i in (*heard, *published)}.values())
+    spec = NodeSpec(id=id, kind=kind, group=group or id, inputs=inputs, options=options)
+    groups = {**graph.groups, spec.group: graph.groups.get(spec.group, GroupSpec())}
+    return replace(graph, nodes={**graph.nodes, id: spec}, groups=groups)
 
 
 def with_option(graph: Graph, kind: str, option: str, value: Any) -> Graph:

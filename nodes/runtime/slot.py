@@ -113,6 +113,8 @@ class Slot:
             report["warnings"] = list(warnings)
         if engines := getattr(self._node, "engines", None):
             report["engines"] = engines
+        if recording := getattr(self._node, "recording", None):
+            report["recording"] = recording
         for name, times in (("step", self._step_ns), ("delay", self._delay_ns)):
             if times:
                 ordered = sorted(times)

@@ -1,5 +1,6 @@
 """pipeline.yaml: what is right is understood, what is wrong is one line with its place and what was meant."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -244,7 +245,7 @@ def test_mistakes_in_groups(tmp_path, groups, line):
 
 
 def test_a_file_takes_the_place_of_every_source(tmp_path):
-    graph = rewire.replace_sources(read(tmp_path, GOOD), f"{SAMPLE}:Tone", {"count": 3})
+    graph = rewire.replace_sources(read(tmp_path, GOOD), "media", f"{SAMPLE}:Tone", {"count": 3})
     assert list(graph.nodes) == ["media", "face", "words", "diary"]
     assert [i.route for i in graph.nodes["face"].inputs] == ["media/picture"]
     assert [i.route for i in graph.nodes["words"].inputs] == ["media/audio", "face/face"]
@@ -268,7 +269,7 @@ def test_without_both_senses_the_end_remains_to_say_so(tmp_path):
 
 
 def test_a_file_with_only_its_sound(tmp_path):
-    graph = rewire.replace_sources(read(tmp_path, GOOD), f"{SAMPLE}:Tone", {})
+    graph = rewire.replace_sources(read(tmp_path, GOOD), "media", f"{SAMPLE}:Tone", {})
     assert set(rewire.without(graph, "picture").nodes) == {"media", "words", "diary"}
 
 
@@ -292,3 +293,39 @@ def test_the_plan_joins_every_group_to_whoever_takes_health(tmp_path):
     assert planned.groups["perceive"].local == {"face/face": ("words",)}
     assert planned.groups["publish"].local == {"publish/health": ("diary",)}
     assert len({e.address for e in edges.values()}) == len(edges)
+
+
+def shipped():
+    return parse(Path(__file__).parents[2] / "pipeline.yaml")
+
+
+def test_a_recorder_hears_the_sources_and_all_that_is_published_in_a_group_of_its_own():
+    graph = check(rewire.with_recorder(shipped(), "/data"))
+    recorder = graph.nodes["record"]
+    assert recorder.group == "record"
+    assert recorder.options == {"folder": "/data"}
+    published = {i.route for i in graph.nodes["publish"].inputs}
+    assert {i.route for i in recorder.inputs} == published | {"camera/picture", "microphone/audio"}
+    assert check(rewire.with_recorder(graph, "/else")).nodes["record"].options == {"folder": "/else"}
+    deaf = check(rewire.with_recorder(rewire.without(shipped(), "audio"), "/data"))
+    assert "microphone/audio" not in {i.route for i in deaf.nodes["record"].inputs}
+
+
+def test_the_recorder_in_the_comment_of_the_shipped_file_is_one(tmp_path):
+    text = (Path(__file__).parents[2] / "pipeline.yaml").read_text()
+    commented = re.search(r"  # record: .*?\n\n", text, re.DOTALL).group()
+    (tmp_path / "mine.yaml").write_text(text.replace(commented, re.sub("^  # ", "  ", commented, flags=re.M)))
+    mine, added = parse(tmp_path / "mine.yaml"), rewire.with_recorder(shipped(), "recordings")
+    inputs = [{i.route for i in check(graph).nodes["record"].inputs} for graph in (mine, added)]
+    assert inputs[0] == inputs[1]
+
+
+def test_a_replay_runs_in_one_group_with_the_clock_of_the_recording_and_records_nothing():
+    graph = rewire.with_recorder(shipped(), "/data")
+    graph = check(rewire.for_replay(graph, "a.mcap", 0.0, frozenset({"audio"}), 12))
+    assert set(graph.nodes) == {"recording", "transcribe", "sentiment", "publish"}
+    assert list(plan(graph, "/tmp/x", live=False).groups) == ["replay"]
+    assert graph.nodes["publish"].options["unix_offset_ns"] == 12
+    assert graph.nodes["publish"].options["address"] == "tcp://127.0.0.1:5556"
+    assert graph.nodes["transcribe"].options == {"backend": "onnxruntime"}
+    assert graph.nodes["recording"].options == {"path": "a.mcap", "speed": 0.0}

@@ -1,0 +1,43 @@
+"""A graph of one group run in this process, without Ray, as it is when a file or a recording is played."""
+
+import tempfile
+import time
+from pathlib import Path
+
+from nodes.runtime import rewire
+from nodes.runtime.check import check
+from nodes.runtime.graph import Graph, parse
+from nodes.runtime.host import GroupHost
+from nodes.runtime.plan import plan
+from nodes.sources.archive import probe
+
+PIPELINE = Path(__file__).resolve().parents[2] / "pipeline.yaml"
+
+
+def replay(recording: Path, out: Path, speed: float = 0.0) -> bytes:
+    """What ``launch.py replay RECORDING --out OUT`` writes."""
+    about = probe(str(recording))
+    graph = rewire.for_replay(parse(PIPELINE), str(recording), speed, about.ports, about.unix_offset_ns)
+    return understood(graph, out, about.unix_offset_ns)
+
+
+def understood(graph: Graph, out: Path, unix_offset_ns: int = 0, timeout_s: float = 120.0) -> bytes:
+    """The lines that a graph of one group writes to ``out``; RuntimeError where it does not end well."""
+    graph = rewire.with_option(graph, "outputs/publish", "address", "tcp://127.0.0.1:*")
+    graph = check(rewire.with_results(graph, str(out), unix_offset_ns))
+    with tempfile.TemporaryDirectory(prefix="hs-", dir="/tmp") as sockets:
+        [group] = plan(graph, sockets, live=False).groups.values()
+        host = GroupHost(group)
+        host.start()
+        try:
+            host.wait_open(60)
+            host.go()
+            until_s = time.monotonic() + timeout_s
+            while host.state != "finished" and time.monotonic() < until_s:
+                time.sleep(0.02)
+            state = host.state
+        finally:
+            host.stop()
+    if state != "finished" or host.error:
+        raise RuntimeError(f"{state}: {host.error} {list(host.log_lines)}")
+    return out.read_bytes()
