@@ -59,6 +59,8 @@ def _graph(
     from nodes.runtime.graph import parse
 
     graph = parse(pipeline)
+    if source and source.suffix == ".mcap":
+        raise UserError(f"{source}: is a recording; play it with `python launch.py replay {source}`")
     if source:
         options = {"path": str(source.resolve()), "speed": speed, "loop": loop}
         graph = rewire.replace_sources(graph, "media", "sources/media", options)

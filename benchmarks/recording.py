@@ -15,26 +15,19 @@ from pathlib import Path
 
 from mcap.reader import make_reader
 
-from benchmarks.measured.hosted import PIPELINE, replay, understood
+from benchmarks.measured.hosted import PIPELINE, played, replay, understood
 from engines.speech.recordings import grid_clips, grid_split
 from nodes.outputs.record import Record
 from nodes.runtime import rewire
 from nodes.runtime.graph import parse
 from nodes.runtime.node import Context
-from nodes.sources.media import Media
 
 CLIPS = Path(__file__).parents[2] / "shared" / "data" / "grid_s1"
 
 
 def record(clip: Path, folder: Path) -> tuple[Path, float, float]:
     """The recording of a clip, its seconds, and the seconds of processor it took to make."""
-    media = Media(path=str(clip), speed=0.0)
-    media.open(Context(name="media"))
-    messages = []
-    while not media.finished:
-        messages += media.step([])
-        time.sleep(0.001)
-    media.close()
+    messages = played(clip)
     node = Record(folder=str(folder), free_mb=0)
     node.open(Context(name="record", live=False))
     begun = time.process_time()

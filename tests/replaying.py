@@ -1,14 +1,11 @@
 """Recordings made of the talker, and replays of them in this process: one group, hosted without Ray."""
 
 import json
-import time
 from pathlib import Path
 
-from benchmarks.measured.hosted import replay
+from benchmarks.measured.hosted import played, replay
 from nodes.outputs.mcap_file import McapFile
-from nodes.runtime.node import Context
 from nodes.runtime.recorded import keep
-from nodes.sources.media import Media
 
 ROOT = Path(__file__).resolve().parents[1]
 TALKER = ROOT / "nodes" / "sources" / "talker" / "talker.mp4"
@@ -16,16 +13,9 @@ SENTENCES = json.loads(TALKER.with_suffix(".json").read_text())["sentences"]
 UNIX_OFFSET_NS = 1_700_000_000_000_000_000
 
 
-def played(path=TALKER):
-    """What the sources would have sent: every message of a media file, without the tail of gaps."""
-    node = Media(path=str(path), speed=0.0)
-    node.open(Context(name="talker"))
-    messages = []
-    while not node.finished:
-        messages += node.step([])
-        time.sleep(0.001)
-    node.close()
-    return [m for m in messages if getattr(m, "reason", "") != "end of file"]
+def talking():
+    """What the sources would have sent of the talker, without the tail of gaps."""
+    return [m for m in played(TALKER) if getattr(m, "reason", "") != "end of file"]
 
 
 def recorded(path, messages, ports=("audio", "picture"), finish=True):

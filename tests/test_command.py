@@ -1,10 +1,11 @@
 """Which pipeline the command line asks for; nothing of it is started."""
 
 import pytest
-from replaying import TALKER, played, recorded
+from replaying import TALKER, recorded, talking
 from typer.testing import CliRunner
 
 import launch
+from nodes.runtime.errors import UserError
 
 
 @pytest.fixture
@@ -34,8 +35,13 @@ def test_record_is_run_with_a_recorder(asked, tmp_path):
     assert devices.nodes["microphone"].options["device"] == "usb"
 
 
+def test_a_recording_is_no_media_file(asked, tmp_path):
+    with pytest.raises(UserError, match=r"python launch.py replay .*a\.mcap"):
+        asked("--source", tmp_path / "a.mcap")
+
+
 def test_replay_takes_the_recording_in_place_of_the_devices(asked, tmp_path):
-    path = recorded(tmp_path / "a.mcap", played()[:40])
+    path = recorded(tmp_path / "a.mcap", talking()[:40])
     graph, seconds = asked("replay", path, "--speed", 0, "--address", "tcp://127.0.0.1:9")
     assert graph.nodes["recording"].options == {"path": str(path), "speed": 0.0}
     assert graph.nodes["publish"].options["address"] == "tcp://127.0.0.1:9"

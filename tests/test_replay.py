@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from msgspec.structs import replace
-from replaying import SENTENCES, finals, played, recorded, replayed
+from replaying import SENTENCES, finals, recorded, replayed, talking
 
 from nodes.runtime.messages import Gap
 
@@ -13,7 +13,7 @@ SECOND = 1000 * MS
 
 @pytest.fixture(scope="module")
 def talker():
-    return played()
+    return talking()
 
 
 def later(messages, by_ns, epochs=0):

@@ -8,10 +8,25 @@ from nodes.runtime import rewire
 from nodes.runtime.check import check
 from nodes.runtime.graph import Graph, parse
 from nodes.runtime.host import GroupHost
+from nodes.runtime.messages import Message
+from nodes.runtime.node import Context
 from nodes.runtime.plan import plan
 from nodes.sources.archive import probe
+from nodes.sources.media import Media
 
 PIPELINE = Path(__file__).resolve().parents[2] / "pipeline.yaml"
+
+
+def played(path: Path) -> list[Message]:
+    """Every message that a media file gives."""
+    media = Media(path=str(path), speed=0.0)
+    media.open(Context(name="media"))
+    messages: list[Message] = []
+    while not media.finished:
+        messages += media.step([])
+        time.sleep(0.001)
+    media.close()
+    return messages
 
 
 def replay(recording: Path, out: Path, speed: float = 0.0) -> bytes:

@@ -110,6 +110,8 @@ class Recorder:
                 if not self._refused:
                     log.warning("not recorded: %s: %s", type(error).__name__, error)
                 self._refused = True
+        if left := len(self._waiting):
+            log.warning("the recording ends without the last %d messages: the disk is too slow", left)
         self._end()
 
     def _record(self, item: Item | None) -> None:

@@ -39,10 +39,10 @@ class Waiting:
         self._changed = threading.Condition()
 
     def put(self, item: Item, wait_s: float = 0.0) -> None:
-        """wait_s: how long the recorder may take to make room before anything is dropped."""
+        """wait_s: how long the recorder may take for what is before it, for who can wait."""
         with self._changed:
             if wait_s:
-                self._changed.wait_for(lambda: not self._over(), wait_s)
+                self._changed.wait_for(lambda: not self._items, wait_s)
             self._items.append(item)
             self._bytes += _size(item.content)
             while self._over() and self._drop():

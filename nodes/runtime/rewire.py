@@ -72,7 +72,7 @@ def for_replay(graph: Graph, path: str, speed: float, ports: frozenset[str], uni
     graph = replace(graph, nodes={id: spec for id, spec in graph.nodes.items() if spec.kind != RECORDER})
     for port in {"audio", "picture"} - ports:
         graph = without(graph, port)
-    graph = replace_sources(graph, "recording", "sources/recording", {"path": path, "speed": speed})
+    graph = _playing(graph, {"path": path, "speed": speed})
     fixed: dict[str, dict[str, Any]] = {
         "outputs/publish": {"unix_offset_ns": unix_offset_ns},
         "perception/transcribe": {"backend": "onnxruntime"},
@@ -82,6 +82,27 @@ def for_replay(graph: Graph, path: str, speed: float, ports: frozenset[str], uni
         for id, spec in graph.nodes.items()
     }
     return in_one_group(replace(graph, nodes=nodes))
+
+
+def _playing(graph: Graph, options: dict[str, Any]) -> Graph:
+    """The graph with a recording in place of all sources; of several for a port each has its own stream."""
+    sources = _sources(graph)
+    heard = {i.route: i for spec in graph.nodes.values() for i in spec.inputs if i.node in sources}
+    channels = {
+        id: NodeSpec(
+            id=id,
+            kind="sources/channel",
+            group=graph.nodes[id].group,
+            inputs=tuple(Input("recording", i.port) for i in heard.values() if i.node == id),
+            options={"stream": id},
+        )
+        for id in sources
+    }
+    played = replace_sources(graph, "recording", "sources/recording", options)
+    if len({i.port for i in heard.values()}) == len(heard):
+        return played
+    nodes = {"recording": played.nodes["recording"], **graph.nodes, **channels}
+    return replace(graph, nodes=nodes)
 
 
 def in_one_group(graph: Graph) -> Graph:

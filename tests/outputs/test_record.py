@@ -245,7 +245,9 @@ def test_what_waits_is_bounded_in_number_too():
     assert waiting.get(0).content.seq == 100
 
 
-def test_a_disk_that_hangs_holds_nobody_up_and_status_says_that_pictures_are_lost(tmp_path, monkeypatch):
+def test_a_disk_that_hangs_holds_nobody_up_and_status_says_that_pictures_are_lost(
+    tmp_path, monkeypatch, caplog
+):
     monkeypatch.setattr("nodes.outputs.waiting.MOST_BYTES", 1_000_000)
     node = opened(tmp_path)
     monkeypatch.setattr(node._recorder, "_write", lambda *_: time.sleep(0.3))
@@ -257,6 +259,18 @@ def test_a_disk_that_hangs_holds_nobody_up_and_status_says_that_pictures_are_los
     begun = time.monotonic()
     node.close()
     assert time.monotonic() - begun < 1.2
+    [said] = [record.getMessage() for record in caplog.records]
+    assert re.fullmatch(r"the recording ends without the last \d+ messages: the disk is too slow", said)
+
+
+def test_where_a_file_is_read_nothing_is_left_to_be_written_at_the_end(tmp_path):
+    node = opened(tmp_path, live=False)
+    for i in range(300):
+        node.step([sound(i), picture(i)])
+        assert node.recording["waiting"] <= 1
+    node.close()
+    [path] = tmp_path.iterdir()
+    assert len(list(read(str(path), Counter()))) == 600
 
 
 WRITE_FOR_EVER = """

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from nodes.runtime import rewire
 from nodes.runtime.check import check
 from nodes.runtime.errors import UserError
-from nodes.runtime.graph import BOUNDS, Bound, parse
+from nodes.runtime.graph import BOUNDS, Bound, Input, parse
 from nodes.runtime.plan import plan
 
 SAMPLE = "tests.runtime.sample_nodes"
@@ -329,3 +330,18 @@ def test_a_replay_runs_in_one_group_with_the_clock_of_the_recording_and_records_
     assert graph.nodes["publish"].options["address"] == "tcp://127.0.0.1:5556"
     assert graph.nodes["transcribe"].options == {"backend": "onnxruntime"}
     assert graph.nodes["recording"].options == {"path": "a.mcap", "speed": 0.0}
+
+
+def test_a_replay_of_two_cameras_gives_each_its_own_pictures():
+    graph = shipped()
+    second = {
+        "door": replace(graph.nodes["camera"], id="door"),
+        "visitors": replace(graph.nodes["face"], id="visitors", inputs=(Input("door", "picture"),)),
+    }
+    graph = replace(graph, nodes={**graph.nodes, **second})
+    graph = check(rewire.for_replay(graph, "a.mcap", 0.0, frozenset({"audio", "picture"}), 12))
+    assert graph.nodes["door"].kind == "sources/channel"
+    assert graph.nodes["door"].options == {"stream": "door"}
+    assert [i.route for i in graph.nodes["door"].inputs] == ["recording/picture"]
+    assert [i.route for i in graph.nodes["visitors"].inputs] == ["door/picture"]
+    assert [i.route for i in graph.nodes["microphone"].inputs] == ["recording/audio"]

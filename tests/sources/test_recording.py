@@ -16,6 +16,7 @@ from nodes.runtime.errors import UserError
 from nodes.runtime.messages import FRAME_NS, Audio, Gap, Picture
 from nodes.runtime.node import Context
 from nodes.sources.archive import probe, read
+from nodes.sources.channel import Channel
 from nodes.sources.recording import Recording
 
 T0 = 5_000_000_000_000
@@ -221,3 +222,11 @@ def test_a_message_that_makes_no_sense_is_left_out_and_counted(tmp_path):
     damage = Counter()
     assert list(read(str(tmp_path / "b.mcap"), damage)) == []
     assert damage == {"messages that make no sense": 2}
+
+
+def test_a_channel_passes_on_what_is_of_its_source():
+    node = Channel(stream="camera")
+    node.open(Context(name="camera"))
+    sent = sources(0.6)
+    passed = node.step(sent)
+    assert [id(m) for m in passed] == [id(m) for m in sent if m.stream == "camera"]
