@@ -17,7 +17,7 @@ from nodes.runtime.recorded import keep
 log = logging.getLogger(__name__)
 
 FLUSH_S = 1.0
-RETRY_S = 2.0
+RETRY_S = 1.0
 # A disk that was full must have so much room again: else it would be full again at once.
 RESUME_BYTES = 32_000_000
 TELL_S = 10.0  # for so long status says that something was dropped
