@@ -18,6 +18,7 @@ os.environ.update(
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DISABLE_IMPORT_WARNING": "1",
         "RAY_enable_metrics_collection": "0",
+        "RAY_worker_niceness": "0",  # Ray's 15 is for batch work; ours goes by the clock
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # on every system this makes Ray listen on loopback only
         # A token that only our processes know; without one Ray would keep a token in the user's home.
         "RAY_AUTH_MODE": "token",

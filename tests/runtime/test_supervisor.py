@@ -208,3 +208,10 @@ def test_stopping_is_quick_and_leaves_no_process(tmp_path, folder):
         begun_s = time.monotonic()
     assert time.monotonic() - begun_s < 2.0
     run.until(lambda: not any(alive(pid) for pid in pids))
+
+
+def test_the_groups_have_the_priority_of_whoever_launched_them(tmp_path, folder):
+    """Ray would give its processes the least but one: on a busy machine they would hear nothing in time."""
+    with Supervised(tmp_path, folder) as run:
+        pid = run.until(lambda: run.health("perceive"))["pid"]
+        assert os.getpriority(os.PRIO_PROCESS, pid) == os.getpriority(os.PRIO_PROCESS, 0)
