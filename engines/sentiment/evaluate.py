@@ -23,7 +23,7 @@ from engines.sentiment.measures import (
     unweighted_average_recall,
     weighted_f1,
 )
-from engines.sentiment.words.corpora import GRADES, sst
+from engines.sentiment.words.corpora import GRADES, meld, sst
 from engines.sentiment.words.measure import read
 from engines.sentiment.words.reader import Reader
 from nodes.runtime.errors import UserError
@@ -101,6 +101,10 @@ def evaluate(data: Path, out: Path | None, limit: int | None, folder: str) -> No
             f"words, valence on SST's five grades: CCC {graded['ccc']:.3f}; good or bad {graded['acc2']:.1%}",
             highlight=False,
         )
+    if "words" in sets:
+        report["MELD sentiments"] = {"weighted_f1": told_sentiments(data, weights, limit)}
+        f1 = report["MELD sentiments"]["weighted_f1"]
+        console.print(f"words, MELD's three sentiments: weighted F1 {f1:.3f}", highlight=False)
     (out / "sentiment.json").write_text(json.dumps(report, indent=2))
     drawn = draw_confusions(out / "confusion.svg", rows)
     console.print(f"written: {out}/sentiment.json" + (", confusion.svg" if drawn else ""), highlight=False)
@@ -150,6 +154,13 @@ def graded_valence(data: Path, weights: Path) -> dict[str, float] | None:
         "acc2": two_class_accuracy(wanted, given, with_neutral=False),
         "acc2_with_neutral": two_class_accuracy(wanted, given, with_neutral=True),
     }
+
+
+def told_sentiments(data: Path, weights: Path, limit: int | None) -> float:
+    """Weighted F1 of negative, neutral and positive on MELD's dev lines as written."""
+    lines = meld(data, "dev")[:limit]
+    found = read(Reader(weights / "words.onnx"), lines)["sentiment"].argmax(-1)
+    return weighted_f1(np.array([line.sentiment for line in lines]), found)
 
 
 def table(results: Mapping[str, Figures]) -> Table:

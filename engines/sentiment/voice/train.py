@@ -125,6 +125,7 @@ def main(
     print(export_voice(network, out / "voice.onnx"))
     (out / "voice.md").write_text(card(network, recordings, table, recipe))
     print("\n".join(table.rows))
+    print(f"UAR over eight classes of each fold: {', '.join(f'{uar:.1%}' for uar in table.folds)}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 Wide: a linear answer to which words, stretches of letters and pairs of words there are.  Deep: sub-word
 vectors, weighed by attention, and the strongest answer of convolutions over two and three of them (Kim 2014),
-beside a mean of what was said before.  Each is trained by itself; their beliefs are averaged.
+beside a mean of what was said before.  Each is trained by itself; their beliefs are averaged.  Where the two
+parts disagree, as they do over words that are out of place, and where there is little to read, the emotions
+are believed less.
 """
 
 from dataclasses import dataclass
@@ -36,11 +38,13 @@ class WordsExpert(nn.Module):
     logits: float32 [n, 7] in the order of ``EMOTIONS``; sentiment: float32 [n, 3], logits of ``SENTIMENTS``;
     affect: float32 [n, 2], valence by SST's five grades, arousal expected on the circumplex;
     embedding: float32 [n, 64], what the deep part answers from.
+    caution: what the logits lose by each of the doubts (``believe``).
     """
 
     circumplex: Tensor
     valence: Tensor
     temperature: Tensor
+    caution: Tensor
 
     def __init__(self, size: Size) -> None:
         super().__init__()
@@ -56,19 +60,34 @@ class WordsExpert(nn.Module):
         self.register_buffer("circumplex", torch.from_numpy(CIRCUMPLEX.copy()))
         self.register_buffer("valence", torch.linspace(-1, 1, GRADES))
         self.register_buffer("temperature", torch.ones(()))
+        self.register_buffer("caution", torch.zeros(2))
 
     def forward(self, words: Tensor, before: Tensor, grams: Tensor) -> dict[str, Tensor]:
-        deep, embedding = self.deep(words, before)
-        wide = self.linear(grams)
-        both = {name: (deep[name].log_softmax(-1) + wide[name].log_softmax(-1)) / 2 for name in HEADS}
-        arousal = (both["logits"] / self.temperature).softmax(-1) @ self.circumplex[:, 1:]
+        both, doubts, embedding = self.believe(words, before, grams)
+        logits = both["logits"] / (doubts @ self.caution).exp()[:, None]
+        arousal = (logits / self.temperature).softmax(-1) @ self.circumplex[:, 1:]
         valence = both["grades"].softmax(-1) @ self.valence[:, None]
         return {
-            "logits": both["logits"],
+            "logits": logits,
             "sentiment": both["sentiment"],
             "affect": torch.cat([valence, arousal], 1),
             "embedding": embedding,
         }
+
+    def believe(
+        self, words: Tensor, before: Tensor, grams: Tensor
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Logits of both parts by head; doubts float32 [n, 2]; the embedding.
+
+        doubts: how far the parts disagree on the emotion (nats), and the logarithm of how much is read.
+        """
+        deep, embedding = self.deep(words, before)
+        wide = self.linear(grams)
+        one, other = ({name: part[name].log_softmax(-1) for name in HEADS} for part in (deep, wide))
+        both = {name: (one[name] + other[name]) / 2 for name in HEADS}
+        apart = (one["logits"].exp() * (one["logits"] - other["logits"])).sum(1)
+        length = (words != PADDING).float().sum(1).clamp(min=1).log()
+        return both, torch.stack([apart, length], 1), embedding
 
     def deep(self, words: Tensor, before: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Logits by head, and the embedding they are read from."""

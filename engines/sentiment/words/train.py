@@ -1,6 +1,6 @@
 """Train the words expert: ``python -m engines.sentiment.words.train --data DATA``.
 
-On SST's and MELD's training sentences; a tenth of MELD's training dialogues sets the temperature; both dev
+On SST's and MELD's training sentences; a tenth of MELD's training dialogues sets how sure it is; both dev
 sets only measure.
 """
 
@@ -15,10 +15,11 @@ from rich.console import Console
 from torch import Tensor
 
 from engines.sentiment.export import export
-from engines.sentiment.measures import calibration_error, fitted_temperature
+from engines.sentiment.measures import calibration_error
 from engines.sentiment.words.batches import batch
 from engines.sentiment.words.card import CARD
-from engines.sentiment.words.corpora import Sentence, meld, split, sst
+from engines.sentiment.words.caution import calibrate
+from engines.sentiment.words.corpora import meld, split, sst
 from engines.sentiment.words.fit import FULL, SMOKE, Recipe, fit, learn_vocabulary
 from engines.sentiment.words.grams import BUCKETS, MOST, buckets
 from engines.sentiment.words.measure import conditions, figures, read
@@ -48,17 +49,6 @@ def export_words(network: WordsExpert, subwords: SubWords, path: Path) -> str:
         float(network.temperature),
         {"vocabulary": json.dumps(subwords.vocabulary, ensure_ascii=False)},
     )
-
-
-@torch.no_grad()
-def calibrate(network: WordsExpert, subwords: SubWords, kept: list[Sentence]) -> tuple[float, float]:
-    """Sets the temperature by sentences not learnt from; their calibration error before and after."""
-    rows = batch(kept, subwords)
-    logits = network(rows.words, rows.before, rows.grams)["logits"].numpy()
-    right = rows.labels["logits"].numpy()
-    temperature = fitted_temperature(logits, right)
-    network.temperature.fill_(temperature)
-    return calibration_error(logits, right), calibration_error(logits, right, temperature)
 
 
 def train(data: Path, out: Path, recipe: Recipe, limit: int | None = None) -> None:
@@ -97,8 +87,8 @@ def train(data: Path, out: Path, recipe: Recipe, limit: int | None = None) -> No
             temperature=reader.temperature,
             kept_before=before,
             kept_after=after,
-            dev_before=calibration_error(answers, emotions),
-            dev_after=calibration_error(answers, emotions, reader.temperature),
+            dev=calibration_error(answers, emotions, reader.temperature),
+            caution=network.caution.tolist(),
         )
     )
 
