@@ -35,6 +35,7 @@ HANDSHAKE_MS = 5000  # who connects and says nothing is cut off
 
 # Whoever asks for a beginning of one of these asks for something.
 TOPICS = (b"transcript.partial", b"transcript.final", b"sentiment", b"voice", b"face", b"status")
+LINGER_MS = 200  # what was sent last may take so long to leave when the run is stopped
 
 _FAILURES = {
     errno.EADDRINUSE: "is in use, perhaps by another hearsee; stop that one, or set another port",
@@ -176,6 +177,8 @@ class Broadcast:
             log.warning("publish: %s: %s", self.address, what)
 
     def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close(linger=LINGER_MS)
         self._end()
 
     def _end(self) -> None:

@@ -30,8 +30,10 @@ beginning of one (`transcript.`), or to everything (an empty string).
 | `status` | every second, always, even when there is no camera and no microphone |
 
 **What may follow what.** A segment starts with a `transcript.partial`; more may follow, each with a higher
-`revision`; it ends with exactly one `transcript.final`. After it nothing of that segment follows. Only a
-recogniser that was itself restarted leaves a segment without its final: `epoch` rises, `segment` begins at 0.
+`revision`; it ends with exactly one `transcript.final`. After it nothing of that segment follows. When
+hearsee is stopped (Ctrl-C, SIGTERM), the segment that is open ends so too, with what was heard of it. Only
+a recogniser that was itself restarted leaves a segment without its final: `epoch` rises, `segment` begins
+at 0.
 
 **Several recognisers.** Each has its own `stream`, and counts `segment` and `seq` for itself: what was said
 above holds for each of them. `status` and `face` go by the one that has the most to go by.

@@ -88,6 +88,11 @@ class Dictate:
             out += self._hear(chunk)
         return out
 
+    def flush(self) -> list[Message]:
+        """What was heard of the segment that is open, for good."""
+        self._aligner.end()
+        return [*self.step([]), *self._cut()]
+
     def close(self) -> None:
         pass
 

@@ -37,7 +37,7 @@ class Transcribe:
     A ``Voice`` comes for every chunk, also with mode "none".  Transcripts keep the promises of
     ``nodes.perception.utterance``; a segment's final comes ``hangover_ms`` and at most two chunks after its
     speech has ended, or at once where the timeline is cut: with a new epoch, and when more than one chunk in
-    a row has neither sound nor lips.
+    a row has neither sound nor lips, and when the run is stopped in the middle of it.
 
     Which head speaks may change with any chunk, also within a segment: one decoder goes on, fed by whichever
     head it is, so every word says by what it was heard.  Of several faces the one whose lips go with the
@@ -100,6 +100,11 @@ class Transcribe:
         while (chunk := self._aligner.pop()) is not None:
             out += self._hear(chunk)
         return out
+
+    def flush(self) -> list[Message]:
+        """What was heard of the segment that is open, for good."""
+        self._aligner.end()
+        return [*self.step([]), *self._tell(self._utterances.flush())]
 
     def close(self) -> None:
         self._engines.close()

@@ -66,5 +66,5 @@ class GroupActor:
         still_s = (time.monotonic_ns() - host.beat_ns) / 1e9
         return Status(os.getpid(), host.state, still_s, resident_bytes(), host.error, lines)
 
-    def stop(self) -> None:
-        self.host.stop()
+    def stop(self, silent: list[str]) -> None:
+        self.host.stop(silent)

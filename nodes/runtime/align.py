@@ -76,6 +76,7 @@ class Aligner:
         self._faces_late = False
         self._read: FaceId | None = None
         self._out_of_sight = 0
+        self._ended = False
         self._resets = _Resets(context.epoch)
 
     @property
@@ -99,6 +100,10 @@ class Aligner:
     def read(self, face: FaceId) -> None:
         """From the next chunk on ``face`` is the one that is read."""
         self._read, self._out_of_sight = face, 0
+
+    def end(self) -> None:
+        """Nothing more will be pushed: no picture is waited for any more."""
+        self._ended = True
 
     def pop(self) -> Chunk | None:
         """The next chunk, or None while it has to be waited for."""
@@ -167,7 +172,7 @@ class Aligner:
 
     def _faces_given_up(self, end: int, *, known: bool) -> bool:
         """known: the sound of the chunk, or its hole, has come by itself rather than been given up."""
-        if known and not self._has_faces:
+        if known and (self._ended or not self._has_faces):
             return True
         if not self._context.live:
             return _far_behind(self._sound.mark_ns, end)

@@ -26,6 +26,7 @@ ENVELOPE_BYTES = 256  # about what a message costs beside its arrays
 RECONNECT_MS = 20
 LONGEST_HANDSHAKE = 1024
 HANDSHAKE_MS = 5000  # who connects and says nothing is cut off
+LINGER_MS = 200  # what has been sent is let go of so long after its end, should nobody take it
 COMPLAIN_S = 5.0
 
 
@@ -140,9 +141,9 @@ class Outlet:
             lane.pop()
         return True
 
-    def end(self) -> None:
-        """Tell the other side, if it listens, that nothing more will come; to be said again and again."""
-        self._send([END])
+    def end(self) -> bool:
+        """Tell the other side that nothing more will come; false where it cannot hear it now: say it again."""
+        return self._send([END])
 
     def _send(self, parts: list[bytes | memoryview]) -> bool:
         try:
@@ -163,7 +164,7 @@ class Outlet:
         }
 
     def close(self) -> None:
-        self.socket.close()
+        self.socket.close(linger=LINGER_MS)
 
 
 class Inlet:

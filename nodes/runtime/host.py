@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from functools import partial
 
@@ -32,6 +32,7 @@ TICK_NS = 20_000_000
 HEALTH_NS = 1_000_000_000
 QUIET_NS = 300_000_000  # nothing made for this long after all input ended: nothing more will be
 DRAIN_NS = 1_000_000_000  # and this long after it ends whatever is still being made
+HAND_ON_NS = 400_000_000  # once stopped, so long is waited for what other groups still have to tell
 CLOSE_S = 1.5
 LOG_LINES = 100
 
@@ -54,6 +55,7 @@ class GroupHost:
         self._opened = threading.Event()
         self._go = threading.Event()
         self._stop = threading.Event()
+        self._silent: frozenset[str] = frozenset()
         self._waker, self._woken = socket.socketpair()
         self._waker.setblocking(False)
         self._woken.setblocking(False)
@@ -80,8 +82,13 @@ class GroupHost:
         self._go.set()
         self.wake()
 
-    def stop(self) -> None:
-        """Close every node and socket; returns when done, or after 1.5 s if one will not close."""
+    def stop(self, silent: Collection[str] = ()) -> None:
+        """Sources give no more; what they have given is handed on, told to its end, and all is closed.
+
+        silent: groups that have no process now, so nothing is to be waited for from them.
+        Returns when done, or after 1.5 s if a node will not close.
+        """
+        self._silent = frozenset(silent)
         self._stop.set()
         self._go.set()
         self.wake()
@@ -118,6 +125,7 @@ class GroupHost:
                         slot.open()
                 self.state = "running"
                 self._loop()
+            self._hand_on()
         except UserError as error:
             self.error = str(error)
         except Exception as error:
@@ -188,6 +196,33 @@ class GroupHost:
             sent = [outlet.flush() for outlet in self._outlets]
             if due:
                 self._check_end(now_ns, all(sent))
+
+    def _hand_on(self) -> None:
+        """The end of a run that is stopped: every group waits for the ends of those before it, lets its nodes
+        tell what is still to be told, and says onwards that this was all.  At most HAND_ON_NS.
+        """
+        until_ns = time.monotonic_ns() + HAND_ON_NS
+        feeds = [i for i in self._inlets if i.edge.carries_data and i.edge.source not in self._silent]
+        poller = zmq.Poller()
+        for inlet in feeds:
+            poller.register(inlet.socket, zmq.POLLIN)
+        while not all(inlet.ended for inlet in feeds) and (left_ns := until_ns - time.monotonic_ns()) > 0:
+            poller.poll(left_ns // 1_000_000)
+            for inlet in feeds:
+                for nodes, message in inlet.receive():
+                    self._hand(nodes, message)
+            self._step(due=False, held=True)
+            for outlet in self._outlets:
+                outlet.flush()
+        for slot in self._slots:
+            if not slot.is_source:
+                for message in slot.flush(time.monotonic_ns()):
+                    self._send(f"{slot.spec.id}/{message.port}", message)
+        unsent = [o for o in self._outlets if o.edge.carries_data and o.edge.target not in self._silent]
+        while unsent and time.monotonic_ns() < until_ns:
+            unsent = [outlet for outlet in unsent if not (outlet.flush() and outlet.end())]
+            if unsent:
+                time.sleep(0.002)
 
     def _hand(self, nodes: Iterable[str], message: Message) -> None:
         for id in nodes:

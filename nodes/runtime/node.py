@@ -48,7 +48,8 @@ class Node(Protocol):
     arrival for each input, and at least every 20 ms with an empty list, so deadlines need no threads.  It
     must not block: a source reads its device in its own thread, into a bounded queue, and ``step`` drains it.
     ``close`` ends threads and releases devices within one second.  ``finished`` (sources of files only) is
-    true once everything has been handed out.
+    true once everything has been handed out.  ``flush`` (where a node has it) gives what is still to be told
+    of what it has had, when the run is stopped: nothing more comes after it but ``close``.
     """
 
     inputs: ClassVar[tuple[str, ...]]

@@ -100,6 +100,20 @@ class Slot:
             return self._gaps(arrived, now_ns)
         return made
 
+    def flush(self, now_ns: int) -> list[Message]:
+        """What the node still has to tell when nothing more will come."""
+        made = self.step(now_ns) if self.inbox else []
+        flush = getattr(self._node, "flush", None)
+        if flush is None:
+            return made
+        try:
+            rest: list[Message] = flush()
+        except Exception as error:
+            log.warning("%s: while stopping: %s", self.spec.id, _line(error))
+            return made
+        self._note(rest, now_ns)
+        return made + rest
+
     def close(self) -> None:
         self._close()
         self.state = "stopped"

@@ -32,7 +32,7 @@ STATUS_S = 1.0
 ANSWER_S = 5.0  # a process that has not answered for this long is hung
 STILL_S = 5.0  # and so is a group whose loop has not come round for this long
 START_S = 60.0
-STOP_S = 1.0
+STOP_S = 1.0  # for what was heard to be told to its end, and for devices to be let go
 FIRST_BACKOFF_S = 0.5  # before the second restart in a row; the first is immediate
 MAX_BACKOFF_S = 8.0
 SLEPT_S = 2.0  # we ourselves have not looked for this long: stopped, or the machine was, and so was everybody
@@ -242,7 +242,8 @@ class Supervisor:
             outlet.put(f"{SUPERVISOR}/{HEALTH}", health)
 
     def _stop(self) -> None:
-        stopping = {group.actor.stop.remote(): group for group in self._groups if group.actor}
+        silent = [group.name for group in self._groups if not group.actor or group.opening]
+        stopping = {group.actor.stop.remote(silent): group for group in self._groups if group.actor}
         if stopping:
             ray.wait(list(stopping), num_returns=len(stopping), timeout=STOP_S)
         for group in stopping.values():

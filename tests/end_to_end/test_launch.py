@@ -55,15 +55,19 @@ def test_a_recorded_speaker_as_fast_as_it_goes():
     assert re.search(r"^\d\d:\d\d:\d\d  \w+ +[a-z ]+$", done.stdout, re.MULTILINE)
 
 
-def test_nothing_can_be_reached_from_outside_and_ctrl_c_stops_all_within_two_seconds_and_leaves_nothing():
+def test_nothing_can_be_reached_from_outside_and_ctrl_c_tells_the_final_and_leaves_nothing_in_two_seconds():
     shared_memory = set(os.listdir("/dev/shm"))
     with Running("--source", TALKER, "--loop") as run:
         run.next("voice")
         assert_closed_to_others(run.process.pid)
+        said = next(b for topic, b in run.heard() if topic == "transcript.partial" and len(b["words"]) == 3)
         begun = time.monotonic()
         os.killpg(run.process.pid, signal.SIGINT)  # as a terminal does: to all of them
+        rest = [body for topic, body in run.heard(20) if topic == "transcript.final"]
         run.process.wait(20)
         assert time.monotonic() - begun < 2.0
+        assert [body["segment"] for body in rest] == [said["segment"]]
+        assert rest[0]["text"].startswith(said["text"].rpartition(" ")[0])
         assert run.process.returncode == 0
         assert "Traceback" not in run.process.stdout.read()
         time.sleep(0.5)

@@ -346,6 +346,16 @@ def test_the_port_in_use_is_said_in_one_line(publisher):
     assert "\n" not in str(error.value)
 
 
+def test_what_is_sent_just_before_close_arrives(publisher, listening):
+    subscriber = listening("transcript.final")
+    publisher.step([transcript(f"word {n}", final=True, segment=n) for n in range(50)])
+    publisher.close()
+    got = [subscriber.socket.recv_multipart() for _ in range(50) if subscriber.socket.poll(1000)]
+    assert [json.loads(body)["segment"] for topic, body in got if topic == b"transcript.final"] == list(
+        range(50)
+    )
+
+
 def test_the_port_is_free_again_after_close():
     node = Publish(address="tcp://127.0.0.1:*")
     node.open(Context(name="publish"))

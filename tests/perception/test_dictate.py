@@ -195,3 +195,14 @@ def test_it_takes_the_place_of_transcribe_by_one_line_and_stands_beside_it_by_fi
     assert {"transcribe", "english"} <= graph.nodes.keys()
     routes = {source.route for source in graph.nodes["publish"].inputs}
     assert {"english/transcript", "transcribe/transcript"} <= routes
+
+
+def test_stopped_in_the_middle_of_a_sentence_it_tells_what_was_heard_for_good(release):
+    node = opened(release)
+    before = run(node, blocks(spoken()[: 16_000 * 3]))
+    after = node.flush()
+    assert not [m for m in before if isinstance(m, Transcript) and m.final]
+    finals = [m for m in after if isinstance(m, Transcript) and m.final]
+    assert len(finals) == 1
+    assert finals[0].text.startswith([m for m in before if isinstance(m, Transcript)][-1].text.split()[0])
+    assert not [m for m in node.flush() if isinstance(m, Transcript)]

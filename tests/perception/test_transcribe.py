@@ -189,6 +189,27 @@ def test_two_sentences_are_two_segments(engines):
     assert [m.text for m in finals(out)] == ["red green two", "now blue"]
 
 
+@pytest.mark.parametrize("seen", [True, False], ids=["lips", "lips late"])
+def test_stopped_in_the_middle_of_a_sentence_it_tells_what_was_heard_for_good(engines, seen):
+    node = opened(engines)
+    sound, faces = hear(said())[:100], see(lips())[: 50 if seen else 40]  # until 2 s, in "two"
+    out = [result for m in sorted(sound + faces, key=lambda m: m.t_end_ns) for result in node.step([m])]
+    assert not finals(out)
+    out += node.flush()
+    check_promises(out)
+    assert [m.text for m in finals(out)] == ["red green"]
+    assert voices(out)[-1].t_end_ns / SECOND == pytest.approx(2.0, abs=0.17)
+    node.close()
+
+
+def test_stopped_in_silence_it_tells_nothing_more(engines):
+    node = opened(engines)
+    for message in sorted(hear(said()) + see(lips()), key=lambda m: m.t_end_ns):
+        node.step([message])
+    assert transcripts(node.flush()) == transcripts(node.flush()) == []
+    node.close()
+
+
 def test_the_same_messages_in_another_interleaving_give_the_same_transcript(engines):
     sound, faces = hear(said()), see(lips())
     together = replay(opened(engines), sound, faces)

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import threading
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -202,6 +203,33 @@ def test_stopping_is_quick_and_leaves_no_thread(tmp_path):
     assert time.monotonic() - begun < 1.0
     assert not any(host._thread.is_alive() for host in hosted.hosts.values())
     assert {host.state for host in hosted.hosts.values()} == {"stopped"}
+
+
+def test_what_the_sources_had_given_when_it_is_stopped_is_handed_on_to_the_end(tmp_path):
+    # A backlog of sound waits before the slow node and its edge when it is stopped.
+    with Hosted(tmp_path, tone="{}", kind="Tone", slow="{seconds: 0.005}") as hosted:
+        hosted.until(lambda: len(hosted.rows("Voice")) > 5)
+        threads = [threading.Thread(target=host.stop) for host in hosted.hosts.values()]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    given = hosted.hosts["capture"]._slots[0].messages // 2
+    for kind in ("Audio", "Face", "Voice"):
+        assert [r["seq"] for r in hosted.rows(kind)] == list(range(given))
+
+
+def test_a_group_whose_source_is_silent_stops_all_the_same(tmp_path):
+    with Hosted(tmp_path, tone="{}", kind="Tone") as hosted:
+        hosted.until(lambda: hosted.rows("Voice"))
+        hosted.hosts["capture"]._hand_on = lambda: None  # as one that was killed: it says no end
+        hosted.hosts["capture"].stop()
+        begun = time.monotonic()
+        hosted.hosts["perceive"].stop(silent=["capture"])
+        assert time.monotonic() - begun < 0.4
+        hosted.hosts["publish"].stop()
+        assert time.monotonic() - begun < 1.0
+        assert {host.state for host in hosted.hosts.values()} == {"stopped"}
 
 
 def test_a_group_that_never_runs_can_be_stopped(tmp_path):
