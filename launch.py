@@ -236,6 +236,18 @@ def listen(
 
 
 @app.command()
+def top(
+    address: Annotated[str, typer.Argument(help="Where a hearsee publishes.")] = ADDRESS,
+    once: Annotated[bool, typer.Option("--once", help="Print it once and end.")] = False,
+    keys: Annotated[str, typer.Option(help="Folder of keys, where the publisher has some.")] = "",
+) -> None:
+    """Show how a running hearsee is: groups, nodes, delays, queues, memory."""
+    from nodes.outputs.top import top as show
+
+    raise typer.Exit(show(address, once, keys))
+
+
+@app.command()
 def doctor(
     live: Annotated[bool, typer.Option("--live", help="Ask a running hearsee instead.")] = False,
     address: Annotated[str, typer.Option(help="Where that publishes.", metavar="ADDRESS")] = ADDRESS,

@@ -125,13 +125,16 @@ class StatusBody(Common):
     nodes: Annotated[
         dict[str, dict[str, Any]],
         Meta(
-            description="for each node: `state` (`ok`, or its last error), `messages`, `step_p50_ms`,"
-            " `step_p90_ms`, `step_p99_ms`, for sources `delay_p50_ms` and so on (capture to hand-over), and"
+            description="for each node: its `group`, `state` (`ok`, or its last error), `messages`,"
+            " `step_p50_ms`, `step_p90_ms`, `step_p99_ms`, `delay_p50_ms` and so on (end of capture until the"
+            " node hands on what it made of it), and"
             " where it has nothing to send `gaps`, the reason for each port; of a device that works all the"
             " same `warnings`, what is wrong with it; of a recorder `recording`: its `file`, the `bytes` of"
             " it, how many are `waiting` and what was `lost`; where it computes with models"
             " `engines`, what runs each: `tensorrt_rtx float16`, or `onnxruntime float32; tensorrt_rtx"
-            " float16 is being built`"
+            " float16 is being built`; for a device with a clock of its own `clock`: `rate_ppm`, how much"
+            " slower than the host's it runs, `offset_ms`, the host's time less the device's, and"
+            " `rate_uncertainty_ppm` and `uncertainty_ms`, four standard errors of these"
         ),
     ]
     delays: Annotated[
@@ -140,6 +143,10 @@ class StatusBody(Common):
     ]
     drops: Annotated[
         dict[str, int], Meta(description="for each edge: messages dropped since its group started")
+    ]
+    queues: Annotated[
+        dict[str, dict[str, int]],
+        Meta(description="for each edge: `messages` and `bytes` that wait on it"),
     ]
 
 

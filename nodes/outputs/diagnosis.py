@@ -2,16 +2,13 @@
 
 import re
 import time
-from pathlib import Path
 from typing import Any
 
-import msgspec
 import zmq
 from rich.console import Console
 
-from nodes.outputs import keys as certificates
-from nodes.outputs.address import check, from_here
 from nodes.outputs.status import MISSING
+from nodes.outputs.subscriber import status_in, subscribe
 from nodes.runtime.doctor import table
 from nodes.runtime.errors import UserError
 from nodes.runtime.probes import Finding
@@ -133,19 +130,12 @@ def _time(seconds: float) -> str:
 
 
 def _listen(address: str, keys: str) -> list[dict[str, Any]]:
-    check(address)
     statuses: dict[int, dict[str, Any]] = {}
-    with zmq.Context() as context, context.socket(zmq.SUB) as socket:
-        socket.linger = 0
-        if keys:
-            socket.curve_publickey, socket.curve_secretkey = certificates.pair(Path(keys), "client")
-            socket.curve_serverkey = certificates.public(Path(keys), "server")
-        socket.subscribe("status")
-        socket.connect(from_here(address))
+    with zmq.Context() as context, subscribe(context, address, ["status"], keys) as socket:
         until_s = time.monotonic() + PATIENCE_S
         while len(statuses) < STATUSES and (left_s := until_s - time.monotonic()) > 0:
             if socket.poll(round(left_s * 1000)):
-                body = _body(address, socket.recv_multipart()[-1])
+                body = status_in(address, socket.recv_multipart())
                 statuses[body["seq"]] = body
     if not statuses:
         raise UserError(
@@ -153,13 +143,3 @@ def _listen(address: str, keys: str) -> list[dict[str, Any]]:
             " where it publishes: doctor --live --address ADDRESS"
         )
     return list(statuses.values())
-
-
-def _body(address: str, text: bytes) -> dict[str, Any]:
-    try:
-        body = msgspec.json.decode(text, type=dict)
-    except msgspec.MsgspecError:
-        body = {}
-    if not str(body.get("schema")).startswith("hearsee.status/"):
-        raise UserError(f"{address}: not hearsee publishes there; check the port")
-    return body

@@ -7,15 +7,13 @@ import sys
 import threading
 import time
 from collections import deque
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import zmq
 
-from nodes.outputs import keys as certificates
-from nodes.outputs.address import from_here
 from nodes.outputs.screen import Screen
+from nodes.outputs.subscriber import subscribe
 
 TOPICS = ("transcript.", "status", "voice", "sentiment")
 POLL_MS = 100
@@ -36,18 +34,8 @@ class Follow:
         self.connected = threading.Event()
         self._screen = screen
         self._stop = threading.Event()
-        here = from_here(address)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._socket = self._context.socket(zmq.SUB)
-        if keys:
-            self._socket.curve_publickey, self._socket.curve_secretkey = certificates.pair(
-                Path(keys), "client"
-            )
-            self._socket.curve_serverkey = certificates.public(Path(keys), "server")
-        for topic in TOPICS:
-            self._socket.subscribe(topic)
-        self._socket.setsockopt(zmq.RECONNECT_IVL, 20)
-        self._socket.connect(here)
+        self._socket = subscribe(self._context, address, TOPICS, keys)
         self._thread = threading.Thread(target=self._run, name="screen", daemon=True)
 
     def start(self) -> None:

@@ -4,15 +4,13 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import zmq
 
-from nodes.outputs import keys as certificates
-from nodes.outputs.address import check
 from nodes.outputs.screen import Screen
+from nodes.outputs.subscriber import subscribe
 from nodes.runtime.errors import UserError
 
 FOR_A_PERSON = ["transcript.", "status", "sentiment"]
@@ -28,16 +26,9 @@ def listen(address: str, topics: list[str], as_json: bool, keys: str = "") -> in
     Waits for a publisher that is not there yet, and for one that went away.  Raises UserError for an address
     that is none, for keys that are not there, and where something else than hearsee publishes.
     """
-    check(address)
-    context = zmq.Context()
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     try:
-        socket = context.socket(zmq.SUB)
-        if keys:
-            socket.curve_publickey, socket.curve_secretkey = certificates.pair(Path(keys), "client")
-            socket.curve_serverkey = certificates.public(Path(keys), "server")
-        for topic in topics or ([""] if as_json else FOR_A_PERSON):
-            socket.subscribe(topic)
-        socket.connect(address)
+        socket = subscribe(context, address, topics or ([""] if as_json else FOR_A_PERSON), keys)
         if as_json:
             _print_lines(_messages(socket, address))
         else:

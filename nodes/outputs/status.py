@@ -83,12 +83,13 @@ class Status:
             }
             for name, (health, heard_ns) in sorted(self._health.items())
         }
-        nodes = {name: node for health, _ in self._health.values() for name, node in health.nodes.items()}
-        drops = {
-            name: edge.get("dropped", 0)
+        nodes = {
+            name: {"group": health.group, **node}
             for health, _ in self._health.values()
-            for name, edge in health.edges.items()
+            for name, node in health.nodes.items()
         }
+        edges = {name: edge for health, _ in self._health.values() for name, edge in health.edges.items()}
+        drops = {name: edge.get("dropped", 0) for name, edge in edges.items()}
         body = StatusBody(
             schema="hearsee.status/1",
             stream=self._stream,
@@ -113,6 +114,10 @@ class Status:
                 for topic, delays in self._delays.items()
             },
             drops=drops,
+            queues={
+                name: {"messages": edge.get("queued", 0), "bytes": edge.get("queued_bytes", 0)}
+                for name, edge in edges.items()
+            },
         )
         self._told_ns = now_ns
         self._dropped = drops

@@ -148,6 +148,7 @@ def _status(voice: Voice, emission: Emission) -> Common:
     status = Status("publish", 0, NOW_NS - 34_000_000_000)
     source = {"state": "ok", "messages": 1700, "step_p50_ms": 0.1, "step_p90_ms": 0.2, "step_p99_ms": 0.4}
     source |= {"delay_p50_ms": 11.8, "delay_p90_ms": 13.0, "delay_p99_ms": 14.2}
+    clock = {"rate_ppm": 18.2, "rate_uncertainty_ppm": 4.1, "offset_ms": 3481220.4, "uncertainty_ms": 0.3}
     health = Health(
         stream="host",
         seq=34,
@@ -159,8 +160,8 @@ def _status(voice: Voice, emission: Emission) -> Common:
         restarts=0,
         pid=4321,
         memory_bytes=183_500_800,
-        nodes={"microphone": source},
-        edges={"microphone/audio>perceive": {"queued": 0, "queued_bytes": 0, "dropped": 0}},
+        nodes={"microphone": source | {"clock": clock}},
+        edges={"microphone/audio>perceive": {"queued": 1, "queued_bytes": 1536, "dropped": 0}},
     )
     gap = Gap(
         stream="camera",

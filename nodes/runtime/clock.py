@@ -6,6 +6,7 @@ The model is a line, host = device + offset + rate * device, fitted by least squ
 minute (recursive least squares with exponential forgetting; Haykin, Adaptive Filter Theory, ch. 10).
 """
 
+import math
 from typing import NamedTuple
 
 # The first observations only give an offset, their lower quartile: first blocks often come in one late burst.
@@ -100,6 +101,28 @@ class ClockModel:
         """How much slower than the host's the device's clock runs, in ppm; 0 while it may be chance."""
         return self._rate * 1e6
 
+    def report(self) -> dict[str, float]:
+        """For ``status``: rate, and offset (the host's time less the device's) as of the latest observation.
+
+        The uncertainties are SIGNIFICANT standard errors, since neighbouring errors are alike; of a clock
+        that has just begun to be observed they are the most there can be.  A delay that is always there is
+        not in them: nothing here can see it.
+        """
+        rate_ppm, latest = MAX_RATE * 1e6, self._latest
+        if len(self._young) < YOUNG or self._xx <= 0:
+            offsets = self._offsets()
+            uncertainty = max(LEAST_ERROR_S, (offsets[-1] - offsets[0]) / 1e9)
+        else:
+            variance = SIGNIFICANT**2 * self._variance(self._xy / self._xx)
+            rate_ppm = min(rate_ppm, 1e6 * math.sqrt(variance / self._xx))
+            uncertainty = math.sqrt(variance * (1 / self._weight + self._x**2 / self._xx))
+        return {
+            "rate_ppm": round(self.rate_ppm, 3),
+            "rate_uncertainty_ppm": round(rate_ppm, 3),
+            "offset_ms": round((self._line(latest) - latest) / 1e6, 3),
+            "uncertainty_ms": round(uncertainty * 1e3, 3),
+        }
+
     def _begin(self, device_ns: int, host_ns: int) -> None:
         self._latest = self._origin = device_ns
         self._young = [(device_ns, host_ns)]
@@ -169,6 +192,9 @@ class ClockModel:
         if self._xx <= 0 or self._xy == 0:
             return 0.0
         rate = self._xy / self._xx
-        variance = max(self._yy - rate * self._xy, self._weight * NOISE_FLOOR_S**2) / self._weight
-        doubt = SIGNIFICANT**2 * variance / self._xx / rate**2
+        doubt = SIGNIFICANT**2 * self._variance(rate) / self._xx / rate**2
         return max(-MAX_RATE, min(MAX_RATE, rate)) * max(0.0, 1.0 - doubt)
+
+    def _variance(self, rate: float) -> float:
+        """Of one observation about the line with that slope, s**2."""
+        return max(self._yy - rate * self._xy, self._weight * NOISE_FLOOR_S**2) / self._weight

@@ -142,7 +142,7 @@ class Outlet:
         return True
 
     def end(self) -> bool:
-        """Tell the other side that nothing more will come; false where it cannot hear it now: say it again."""
+        """Tell the other side that nothing more will come; false where it cannot hear it now: try again."""
         return self._send([END])
 
     def _send(self, parts: list[bytes | memoryview]) -> bool:

@@ -188,8 +188,8 @@ class Health(Message):
 
     state: "running", "starting", "restarting", "gave up", "finished" or "stopped"; ``restarts`` so far.
     nodes: for each node id: ``state`` ("ok" or the last error in one line), ``messages``, ``step_p50_ms``,
-    ``step_p90_ms``, ``step_p99_ms``; for sources also ``delay_p50_ms`` and so on (capture to hand-over), and
-    ``warnings``, what is wrong with a device that works.
+    ``step_p90_ms``, ``step_p99_ms``; ``delay_p50_ms`` and so on (end of capture to hand-over); and where the
+    node has them ``gaps``, ``warnings``, ``engines`` and ``clock``, see ``docs/topics.md``.
     edges: for each outgoing ``node/port>group``: ``queued``, ``queued_bytes``, ``dropped``.
     """
 

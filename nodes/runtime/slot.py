@@ -9,7 +9,7 @@ from typing import Any
 from nodes.runtime.check import find_class
 from nodes.runtime.errors import UserError
 from nodes.runtime.graph import NodeSpec
-from nodes.runtime.messages import Audio, Face, Gap, Message, Picture
+from nodes.runtime.messages import Audio, Face, Gap, Message, Picture, Transcript
 from nodes.runtime.node import Context, Node
 
 log = logging.getLogger(__name__)
@@ -129,6 +129,8 @@ class Slot:
             report["engines"] = engines
         if recording := getattr(self._node, "recording", None):
             report["recording"] = recording
+        if clock := getattr(self._node, "clock", None):
+            report["clock"] = clock
         for name, times in (("step", self._step_ns), ("delay", self._delay_ns)):
             if times:
                 ordered = sorted(times)
@@ -144,7 +146,7 @@ class Slot:
             self._last[message.port] = message
             if message.stream == self.spec.id:
                 self._epochs = max(self._epochs, message.epoch - self._first_epoch + 1)
-            if self.is_source and not isinstance(message, Gap):
+            if not isinstance(message, Gap | Transcript):  # which ends with its speech, before the pause
                 self._delay_ns.append(done_ns - message.t_end_ns)
 
     def _close(self) -> None:

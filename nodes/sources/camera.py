@@ -71,6 +71,7 @@ class Camera:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._streaming = False
+        self._shutter: Shutter | None = None
         self._overflowed = False
         self._absence = f"camera {device} is starting"
         self._sight = Sight(self.device, fps)
@@ -107,6 +108,12 @@ class Camera:
         if self._thread is not None:
             self._thread.join(timeout=0.9)
 
+    @property
+    def clock(self) -> dict[str, float] | None:
+        """How the camera's own clock runs, for ``status``; None without one, and while there is no camera."""
+        shutter = self._shutter
+        return shutter.clock if self._streaming and shutter is not None else None
+
     def _hand_out(self, shot: "_Shot") -> list[Message]:
         """The picture, or a Gap where it is not to be trusted, unless a Gap has been told for its time.
 
@@ -141,7 +148,7 @@ class Camera:
 
     def _watch(self, capture: Any, epoch: int) -> int:
         """Until the camera is lost or the node closes; gives the epoch for the next time."""
-        shutter = Shutter(round(self.latency_ms * 1e6))
+        shutter = self._shutter = Shutter(round(self.latency_ms * 1e6))
         timed = capture.getBackendName() == "V4L2" or str(self.device).startswith("rtsp")
         used, opened = epoch, time.monotonic()
         while not self._stop.is_set():

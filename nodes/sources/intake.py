@@ -73,6 +73,11 @@ class Intake:
         self._pending = np.empty(0, np.float32)
         self._begin_run(0)
 
+    @property
+    def clock(self) -> dict[str, float] | None:
+        """How the card's clock runs, for ``status``; None before the first callback."""
+        return self._clock.report() if self._expected else None
+
     def feed(self, heard: Heard) -> list[Block]:
         blocks: list[Block] = []
         if heard.position != self._expected:

@@ -57,6 +57,7 @@ class Microphone:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._streaming = False
+        self._intake: Intake | None = None
         self._absence = f"microphone '{device}' is starting"
         self._level: Level | None = None
 
@@ -81,6 +82,12 @@ class Microphone:
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=0.9)
+
+    @property
+    def clock(self) -> dict[str, float] | None:
+        """How the card's clock runs, for ``status``; None while there is no card."""
+        intake = self._intake
+        return intake.clock if self._streaming and intake is not None else None
 
     def _hand_out(self, sound: _Sound) -> list[Message]:
         """The block less what a Gap has already been sent for, and before it a Gap where there is a hole."""
@@ -115,6 +122,7 @@ class Microphone:
     def _listen(self, stream: Any, callbacks: "_Callbacks", epoch: int) -> int:
         """Until the stream dies or the node closes; gives the epoch for the next stream."""
         intake, used = Intake(round(stream.samplerate)), epoch
+        self._intake = intake
         level = self._level = Level(self.device, round(stream.samplerate))
         deadline = time.monotonic() + FIRST_BLOCK_S
         while not self._stop.is_set():

@@ -21,8 +21,14 @@ class Shutter:
         self._clock = ClockModel()
         self._last_ns: int | None = None
         self._steps = 0
+        self._own_clock = False
         self.period_ns = FIRST_PERIOD_NS
         self.jumps = 0
+
+    @property
+    def clock(self) -> dict[str, float] | None:
+        """How the camera's clock runs, for ``status``; None where there is only the host's."""
+        return self._clock.report() if self._own_clock else None
 
     def taken_ns(self, arrived_ns: int, driver_ns: int | None) -> int:
         """The host's time of a picture.
@@ -35,6 +41,7 @@ class Shutter:
         elif 0 <= arrived_ns - driver_ns < OWN_CLOCK_NS:
             taken = driver_ns
         else:
+            self._own_clock = True
             self.jumps += self._clock.observe(driver_ns, arrived_ns - self._latency_ns)
             taken = self._clock.host_ns(driver_ns)
         if self._last_ns is not None:

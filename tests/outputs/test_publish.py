@@ -228,7 +228,9 @@ def test_status_sums_up_health(publisher, listening, clock):
     assert body["groups"]["perceive"]["state"] == "running"
     assert (body["groups"]["perceive"]["restarts"], body["groups"]["perceive"]["pid"]) == (1, 99)
     assert body["nodes"]["face"]["step_p99_ms"] == 2.0
+    assert body["nodes"]["face"]["group"] == "perceive"
     assert body["drops"] == {"camera/picture>perceive": 0, "face/face>publish": 12}
+    assert body["queues"]["face/face>publish"] == {"messages": 9, "bytes": 9}
     assert body["says"] == "camera: cannot open /dev/video0; face/face>publish is dropping messages"
 
 

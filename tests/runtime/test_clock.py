@@ -167,3 +167,29 @@ def test_a_long_silence_is_bridged_by_the_rate():
 def test_asking_before_the_first_observation_is_an_error():
     with pytest.raises(ValueError, match="not been observed"):
         ClockModel().host_ns(0)
+
+
+@settings(max_examples=12, deadline=None)
+@given(ppm=st.floats(-300, 300), seed=st.integers(0, 1000), seconds=st.sampled_from([2, 20, 200, 900]))
+def test_it_tells_how_far_it_may_be_off(ppm, seed, seconds):
+    chance, model, device = random.Random(seed), ClockModel(), Device(ppm)
+    *_, error = run(model, device, seconds, 10, lambda: 0.005 + chance.gauss(0, 0.001))
+    told = model.report()
+    assert abs(error - 5.0) <= told["uncertainty_ms"] + 0.001  # but for the delay that is always there
+    assert abs(told["rate_ppm"] + ppm) <= told["rate_uncertainty_ppm"] + 0.001
+    assert told["offset_ms"] == pytest.approx(HOST / MS + 5, abs=0.001 * abs(ppm) * seconds + 3)
+    if seconds == 900:
+        assert told["uncertainty_ms"] < 1.0
+        assert told["rate_uncertainty_ppm"] < 30
+
+
+def test_a_clock_just_seen_tells_the_most_it_may_be_off():
+    model = ClockModel()
+    model.observe(0, HOST)
+    model.observe(20 * MS, HOST + 23 * MS)
+    assert model.report() == {
+        "rate_ppm": 0.0,
+        "rate_uncertainty_ppm": 1000.0,
+        "offset_ms": HOST / MS,
+        "uncertainty_ms": 3.0,
+    }

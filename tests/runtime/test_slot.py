@@ -1,5 +1,7 @@
 """What a node's slot tells of it, with the real face node."""
 
+from types import MappingProxyType
+
 import numpy as np
 
 from nodes.runtime.graph import NodeSpec
@@ -49,3 +51,17 @@ def test_a_node_that_is_opened_again_begins_above_every_epoch_it_has_used():
     epochs = [m.epoch for now_ns in seconds for m in slot.step(now_ns) if isinstance(m, Audio)]
     assert epochs == sorted(set(epochs))
     assert epochs[:5] == [4096, 4097, 4098, 4099, 4100]
+
+
+class Drifting(Flapping):
+    """A source with a clock of its own."""
+
+    clock = MappingProxyType({"rate_ppm": 20.0, "offset_ms": 7.0})
+
+
+def test_a_devices_clock_is_told_in_health():
+    spec = NodeSpec(id="mic", kind="tests.runtime.test_slot:Drifting", group="capture")
+    slot = Slot(spec, lambda epochs: Context("mic", epochs))
+    assert "clock" not in slot.report()
+    slot.open()
+    assert slot.report()["clock"] == Drifting.clock

@@ -74,6 +74,10 @@ def test_a_tone_is_heard_as_it_was_played(sound_server, listen, tmp_path):
     assert lost < 0.3 * SECOND
     assert_one_timeline(messages)
     assert {m.epoch for m in messages} == {4}
+    clock = node.clock
+    assert heard[-1].t_end_ns == pytest.approx(time.monotonic_ns(), abs=SECOND)
+    assert clock["uncertainty_ms"] < 20
+    assert abs(clock["rate_ppm"]) <= 1000
 
 
 def test_sound_is_timed_within_a_few_milliseconds_of_when_it_was_made(sound_server, listen):

@@ -36,6 +36,18 @@ def test_a_clock_of_its_own_smooths_the_arrivals():
     assert shutter.jumps == 0
 
 
+def test_only_a_clock_of_its_own_is_told_of():
+    arriving, stamped, own = Shutter(0), Shutter(0), Shutter(0)
+    for i in range(100):
+        taken = 10 * SECOND + i * 40 * MS
+        arriving.taken_ns(taken, None)
+        stamped.taken_ns(taken + 5 * MS, taken)
+        own.taken_ns(taken, i * 40 * MS + 1)
+    assert arriving.clock is None
+    assert stamped.clock is None
+    assert own.clock["offset_ms"] == pytest.approx(10_000, abs=1)
+
+
 def test_a_camera_that_restarts_its_clock_is_a_jump():
     shutter = Shutter(0)
     for i in range(200):
