@@ -14,13 +14,29 @@ from typer.core import TyperGroup
 from engines.models import app as models
 from nodes.runtime.errors import UserError
 from nodes.runtime.graph import Graph
-from nodes.runtime.printable import printable
+from nodes.runtime.log import Line, Lines
 
 ROOT = Path(__file__).resolve().parent
 PIPELINE = ROOT / "pipeline.yaml"
 TALKER = ROOT / "nodes" / "sources" / "talker" / "talker.mp4"
 ADDRESS = "tcp://127.0.0.1:5556"
 CONNECT_S = 2.0
+
+
+log = logging.getLogger("hearsee")
+
+
+class _ToStderr:
+    """A line to whatever is stderr then: while the screen is live, it is what prints above it."""
+
+    as_json = False
+
+    def __call__(self, line: Line) -> None:
+        typer.echo(line.json if self.as_json else line.text, err=True)
+
+
+to_stderr = _ToStderr()
+lines = Lines("", to_stderr)
 
 
 class RunByDefault(TyperGroup):
@@ -91,7 +107,7 @@ def _run(graph: Graph, seconds: float | None) -> list[str]:
     for spec in graph.nodes.values():
         groups.setdefault(spec.group, []).append(spec.id)
     named = ", ".join(f"{name} ({' '.join(ids)})" for name, ids in groups.items())
-    typer.echo(f"starting {_count(len(groups), 'group')}: {named} ...", err=True)
+    log.info("starting %s: %s ...", _count(len(groups), "group"), named)
     publisher = next((spec for spec in graph.nodes.values() if spec.kind == "outputs/publish"), None)
     address = publisher.options.get("address", ADDRESS) if publisher else ""
     with Screen() as screen:
@@ -101,7 +117,7 @@ def _run(graph: Graph, seconds: float | None) -> list[str]:
             if follow:
                 follow.start()
                 follow.connected.wait(CONNECT_S)
-            typer.echo(f"running{address and f', publishing at {address}'}; Ctrl-C stops", err=True)
+            log.info("running%s; Ctrl-C stops", address and f", publishing at {address}")
 
         try:
             run_graph(graph, seconds, ready)
@@ -144,8 +160,12 @@ def run(
     pipeline: Pipeline = PIPELINE,
     address: Address = None,
     seconds: Seconds = None,
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="What goes to stderr: one JSON object a line.")
+    ] = False,
 ) -> None:
     """Watch, listen and publish (this is what happens without a command)."""
+    to_stderr.as_json = log_json
     if not source and (loop or speed != 1.0):
         raise UserError("--speed and --loop are for a file; add --source FILE")
     if source and (camera or microphone):
@@ -307,20 +327,17 @@ def evaluate(
     measure(data, out, clips, held_out, speaker, weights, grammar, noise, babble)
 
 
-class _ToStderr(logging.Handler):
-    """One line a record, to whatever is stderr then: while the screen is live, it is what prints above it."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        typer.echo(printable(record.getMessage()), err=True)
-
-
 def main() -> None:
-    logging.basicConfig(level=logging.WARNING, handlers=[_ToStderr()])
+    lines.setLevel(logging.INFO)
+    logging.basicConfig(level=logging.WARNING, handlers=[lines])
+    log.setLevel(logging.INFO)
     try:
         app()
     except UserError as error:
-        typer.echo(f"error: {printable(str(error))}", err=True)
+        log.error("%s", error)
         raise SystemExit(2) from None
+    finally:
+        lines.flush()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from rich.text import Text
 from nodes.outputs.screen import COLOURS
 from nodes.outputs.subscriber import status_in, subscribe
 from nodes.runtime.errors import UserError
+from nodes.runtime.printable import printable
 
 PATIENCE_S = 5.0
 STATUS_S = 1.0  # how often it is told; the table says when it was not
@@ -93,7 +94,7 @@ def _head(now: dict[str, Any], silent_s: float) -> Text:
     head = Text.assemble(
         (now["mode"], COLOURS.get(now["mode"], "")),
         f"  sound {sound:.2f}  lips {lips:.2f}  up {now['uptime_s']:.0f} s  ",
-        now["says"],
+        printable(now["says"]),
     )
     if silent_s > 2 * STATUS_S:
         head.append(f"\nnot heard for {silent_s:.0f} s", style="red")
@@ -105,8 +106,8 @@ def _groups(now: dict[str, Any]) -> Table:
     for name, group in now["groups"].items():
         good = group["state"] in ("running", "finished")
         made.add_row(
-            name or "supervisor",
-            Text(group["state"], style="" if good else "red"),
+            _text(name or "supervisor"),
+            _text(group["state"], "" if good else "red"),
             str(group["restarts"]),
             f"{group['memory_bytes'] / 2**20:.0f} MiB" if group["memory_bytes"] else "",
             str(group["pid"] or ""),
@@ -121,8 +122,8 @@ def _nodes(before: dict[str, Any], now: dict[str, Any], seconds: float) -> Table
         told = node["messages"] - before["nodes"].get(name, node)["messages"]
         clock = node.get("clock")
         made.add_row(
-            name,
-            node.get("group", ""),
+            _text(name),
+            _text(node.get("group", "")),
             f"{told / seconds:.1f}" if seconds > 0 and told >= 0 else "",
             _p50_p99(node, "step_"),
             _p50_p99(node, "delay_"),
@@ -138,7 +139,7 @@ def _remarks(node: dict[str, Any]) -> Text:
     wrong += [f"no {port}: {reason}" for port, reason in node.get("gaps", {}).items()]
     wrong += node.get("warnings", [])
     runs = [f"{model}: {by}" for model, by in node.get("engines", {}).items()]
-    return Text("; ").join([*(Text(text, style="yellow") for text in wrong), *(Text(text) for text in runs)])
+    return Text("; ").join([*(_text(text, "yellow") for text in wrong), *(_text(text) for text in runs)])
 
 
 def _edges(before: dict[str, Any], now: dict[str, Any]) -> Table:
@@ -147,7 +148,7 @@ def _edges(before: dict[str, Any], now: dict[str, Any]) -> Table:
         queue = now["queues"].get(name, {"messages": 0, "bytes": 0})
         new = max(0, dropped - before["drops"].get(name, dropped))
         made.add_row(
-            name,
+            _text(name),
             str(queue["messages"]),
             f"{queue['bytes'] / 1e3:.1f}",
             str(dropped),
@@ -159,8 +160,13 @@ def _edges(before: dict[str, Any], now: dict[str, Any]) -> Table:
 def _topics(now: dict[str, Any]) -> Table:
     made = _columns("topic", "delay ms>")
     for topic, delay in now["delays"].items():
-        made.add_row(topic, _p50_p99(delay, ""))
+        made.add_row(_text(topic), _p50_p99(delay, ""))
     return made
+
+
+def _text(said: str, style: str = "") -> Text:
+    """Of whoever publishes: nothing in it that a terminal, or rich, obeys."""
+    return Text(printable(said), style=style)
 
 
 def _p50_p99(of: dict[str, Any], what: str) -> str:

@@ -3,14 +3,17 @@
 import logging
 import os
 import time
+from collections import deque
 
 import msgspec
 
 from nodes.runtime.errors import UserError
 from nodes.runtime.host import GroupHost, resident_bytes
+from nodes.runtime.log import Line, Lines
 from nodes.runtime.plan import GroupPlan
 
 OPEN_S = 60.0
+LINES = 100  # that wait for the supervisor, who asks once a second; of more the oldest are lost
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -24,16 +27,7 @@ class Status(msgspec.Struct, frozen=True):
     still_s: float
     memory_bytes: int
     error: str | None
-    lines: list[str]
-
-
-class _Lines(logging.Handler):
-    def __init__(self, host: GroupHost) -> None:
-        super().__init__(logging.WARNING)
-        self.host = host
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.host.log_lines.append(record.getMessage().splitlines()[0])
+    lines: list[Line]
 
 
 class GroupActor:
@@ -41,7 +35,9 @@ class GroupActor:
 
     def __init__(self, plan: GroupPlan, epoch: int, restarts: int) -> None:
         self.host = GroupHost(plan, epoch, restarts)
-        logging.getLogger().addHandler(_Lines(self.host))
+        self._told: deque[Line] = deque(maxlen=LINES)
+        self._lines = Lines(plan.group, self._told.append)
+        logging.getLogger().addHandler(self._lines)
         self.host.start()
 
     def open(self) -> str | None:
@@ -62,7 +58,8 @@ class GroupActor:
 
     def status(self) -> Status:
         host = self.host
-        lines = [host.log_lines.popleft() for _ in range(len(host.log_lines))]
+        self._lines.tell_held()
+        lines = [self._told.popleft() for _ in range(len(self._told))]
         still_s = (time.monotonic_ns() - host.beat_ns) / 1e9
         return Status(os.getpid(), host.state, still_s, resident_bytes(), host.error, lines)
 

@@ -11,7 +11,6 @@ import socket
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from functools import partial
@@ -32,9 +31,9 @@ TICK_NS = 20_000_000
 HEALTH_NS = 1_000_000_000
 QUIET_NS = 300_000_000  # nothing made for this long after all input ended: nothing more will be
 DRAIN_NS = 1_000_000_000  # and this long after it ends whatever is still being made
-HAND_ON_NS = 400_000_000  # once stopped, so long is waited for what other groups still have to tell
+HAND_ON_NS = 400_000_000  # once stopped, so long is waited for what other groups still have to tell,
+LAST_NS = 700_000_000  # and so long by those that hand nothing on
 CLOSE_S = 1.5
-LOG_LINES = 100
 
 
 class GroupHost:
@@ -51,7 +50,6 @@ class GroupHost:
         self.state = "starting"
         self.beat_ns = time.monotonic_ns()
         self.error: str | None = None
-        self.log_lines: deque[str] = deque(maxlen=LOG_LINES)
         self._opened = threading.Event()
         self._go = threading.Event()
         self._stop = threading.Event()
@@ -199,9 +197,10 @@ class GroupHost:
 
     def _hand_on(self) -> None:
         """The end of a run that is stopped: every group waits for the ends of those before it, lets its nodes
-        tell what is still to be told, and says onwards that this was all.  At most HAND_ON_NS.
+        tell what is still to be told, and says onwards that this was all.
         """
-        until_ns = time.monotonic_ns() + HAND_ON_NS
+        onwards = [outlet for outlet in self._outlets if outlet.edge.carries_data]
+        until_ns = time.monotonic_ns() + (HAND_ON_NS if onwards else LAST_NS)
         feeds = [i for i in self._inlets if i.edge.carries_data and i.edge.source not in self._silent]
         poller = zmq.Poller()
         for inlet in feeds:
@@ -218,11 +217,11 @@ class GroupHost:
             if not slot.is_source:
                 for message in slot.flush(time.monotonic_ns()):
                     self._send(f"{slot.spec.id}/{message.port}", message)
-        unsent = [o for o in self._outlets if o.edge.carries_data and o.edge.target not in self._silent]
-        while unsent and time.monotonic_ns() < until_ns:
-            unsent = [outlet for outlet in unsent if not (outlet.flush() and outlet.end())]
-            if unsent:
-                time.sleep(0.002)
+        unsent = [outlet for outlet in onwards if outlet.edge.target not in self._silent]
+        while unsent := [outlet for outlet in unsent if not (outlet.flush() and outlet.end())]:
+            if time.monotonic_ns() > until_ns:
+                return
+            time.sleep(0.002)
 
     def _hand(self, nodes: Iterable[str], message: Message) -> None:
         for id in nodes:

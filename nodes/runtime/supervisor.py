@@ -18,6 +18,7 @@ from nodes.runtime.edge import Outlet
 from nodes.runtime.errors import UserError
 from nodes.runtime.graph import HEALTH, MB, SUPERVISOR
 from nodes.runtime.host import resident_bytes
+from nodes.runtime.log import retold
 from nodes.runtime.messages import Health
 from nodes.runtime.plan import GroupPlan, Plan
 
@@ -98,7 +99,7 @@ class _Group:
         except ray.exceptions.RayError:
             return _outcome(self.life)
         for line in status.lines:
-            log.warning("%s", line)
+            retold(line)
         self.pid, self.error = status.pid, status.error
         if status.state in ("running", "finished"):
             self.state = status.state

@@ -87,9 +87,12 @@ def test_ctrl_c_while_it_starts():
 
 
 def test_without_camera_and_microphone_status_says_so_every_second_and_it_stops_when_told():
-    with Running("--no-camera", "--no-microphone", "--seconds", "5") as run:
+    with Running("--no-camera", "--no-microphone", "--seconds", "5", "--log-json") as run:
         told = [body for topic, body in run.heard(60) if topic == "status" and not body["repeat"]]
         assert run.process.wait(30) == 0
+        lines = [json.loads(line) for line in run.process.stdout if line.startswith("{")]
+    assert [line["message"].split()[0] for line in lines[:2]] == ["starting", "running,"]
+    assert {line["level"] for line in lines} == {"info"}
     assert len(told) >= 4
     assert {body["mode"] for body in told} == {"none"}
     assert all("neither sound nor lips" in body["says"] for body in told)
