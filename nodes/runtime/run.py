@@ -8,6 +8,7 @@ from contextlib import suppress
 from nodes.runtime.check import find_class
 from nodes.runtime.cluster import private_ray, run_folder
 from nodes.runtime.graph import Graph
+from nodes.runtime.notify import Notify
 from nodes.runtime.plan import plan
 from nodes.runtime.supervisor import Supervisor
 
@@ -35,7 +36,7 @@ def run(graph: Graph, seconds: float | None, ready: Callable[[], None]) -> None:
             planned = plan(graph, str(folder), _is_live(graph))
             with private_ray(folder, len(planned.groups)):
                 _on_signals(stop.set)  # Ray has put its own in their place
-                Supervisor(planned).run(stop, begin)
+                Supervisor(planned, Notify()).run(stop, begin)
     finally:
         if timer:
             timer.cancel()

@@ -20,6 +20,7 @@ from nodes.runtime.graph import HEALTH, MB, SUPERVISOR
 from nodes.runtime.host import resident_bytes
 from nodes.runtime.log import retold
 from nodes.runtime.messages import Health
+from nodes.runtime.notify import Notify
 from nodes.runtime.plan import GroupPlan, Plan
 
 log = logging.getLogger(__name__)
@@ -142,7 +143,8 @@ class _Group:
 class Supervisor:
     """``run`` is the life of a pipeline; Ray is running already."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, notify: Notify | None = None) -> None:
+        self._notify = notify or Notify({})
         self._ends = plan.ends
         self._groups = [_Group(group) for group in plan.groups.values()]
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -162,6 +164,7 @@ class Supervisor:
             self._start(stop)
             if not stop.is_set():
                 ready()
+                self._notify.ready()
             for group in self._groups:
                 group.go()
             self._looked_s = time.monotonic()
@@ -170,6 +173,7 @@ class Supervisor:
             if errors := [group.error for group in self._groups if group.error]:
                 raise UserError(errors[0])
         finally:
+            self._notify.stopping()
             self._stop()
 
     def _start(self, stop: threading.Event) -> None:
@@ -180,6 +184,7 @@ class Supervisor:
                     raise UserError(f"group {group.name}: {reason}")
 
     def _look_after(self) -> None:
+        self._notify.look({group.name: group.state for group in self._groups})
         ready = self._wait()
         now_s = time.monotonic()
         slept_s, self._looked_s = now_s - self._looked_s, now_s

@@ -16,13 +16,14 @@ TALKER = ROOT / "nodes" / "sources" / "talker" / "talker.mp4"
 
 
 class Running:
-    """``launch.py run`` with ``arguments``, and a subscriber to what it publishes."""
+    """``launch.py run`` with ``arguments``, and what it publishes; ``environment`` is added to ours."""
 
-    def __init__(self, *arguments):
+    def __init__(self, *arguments, **environment):
         self.address = free_address()
         self.process = subprocess.Popen(
             [sys.executable, "launch.py", "run", "--address", self.address, *map(str, arguments)],
             cwd=ROOT,
+            env={**os.environ, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -4,9 +4,11 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
@@ -55,12 +57,34 @@ def test_a_recorded_speaker_as_fast_as_it_goes():
     assert re.search(r"^\d\d:\d\d:\d\d  \w+ +[a-z ]+$", done.stdout, re.MULTILINE)
 
 
-def test_nothing_can_be_reached_from_outside_and_ctrl_c_tells_the_final_and_leaves_nothing_in_two_seconds():
+@pytest.fixture
+def systemd(tmp_path):
+    """The socket that systemd would give: what it hears while a hearsee runs."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bound:
+        bound.bind(str(tmp_path / "notify"))
+        bound.setblocking(False)
+        yield bound
+
+
+def hears(bound):
+    heard = []
+    with suppress(BlockingIOError):
+        while True:
+            heard.append(bound.recv(1000).decode())
+    return heard
+
+
+def test_nothing_can_be_reached_from_outside_and_ctrl_c_tells_the_final_and_leaves_nothing_in_two_seconds(
+    systemd,
+):
     shared_memory = set(os.listdir("/dev/shm"))
-    with Running("--source", TALKER, "--loop") as run:
+    with Running("--source", TALKER, "--loop", NOTIFY_SOCKET=systemd.getsockname()) as run:
         run.next("voice")
         assert_closed_to_others(run.process.pid)
         said = next(b for topic, b in run.heard() if topic == "transcript.partial" and len(b["words"]) == 3)
+        ready, *alive = hears(systemd)
+        assert ready == "READY=1\nSTATUS=running"
+        assert alive[-1] == "WATCHDOG=1\nSTATUS=capture running, perceive running, publish running"
         begun = time.monotonic()
         os.killpg(run.process.pid, signal.SIGINT)  # as a terminal does: to all of them
         rest = [body for topic, body in run.heard(20) if topic == "transcript.final"]
@@ -68,6 +92,7 @@ def test_nothing_can_be_reached_from_outside_and_ctrl_c_tells_the_final_and_leav
         assert time.monotonic() - begun < 2.0
         assert [body["segment"] for body in rest] == [said["segment"]]
         assert rest[0]["text"].startswith(said["text"].rpartition(" ")[0])
+        assert hears(systemd)[-1].startswith("STOPPING=1")
         assert run.process.returncode == 0
         assert "Traceback" not in run.process.stdout.read()
         time.sleep(0.5)
