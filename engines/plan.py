@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from engines.engine import ModelError
+from engines.home import home
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ def plan_folder() -> Path:
     """``$HEARSEE_PLANS``, else where this user's caches are."""
     if named := os.environ.get("HEARSEE_PLANS"):
         return Path(named)
-    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    caches = os.environ.get("XDG_CACHE_HOME") or home() / ".cache"
     return Path(caches) / "hearsee" / "plans"
 
 

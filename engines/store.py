@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from engines.catalogue import Catalogue, Known, Model, read_catalogue
 from engines.fetch import Patience, fetch, forget, sha256_of
+from engines.home import home
 from engines.unpack import unpack
 from nodes.runtime.errors import UserError
 
@@ -32,8 +33,8 @@ def store_folder() -> Path:
     """HEARSEE_MODELS where it is set, else ``hearsee/models`` among this user's data (XDG)."""
     if chosen := os.environ.get("HEARSEE_MODELS"):
         return Path(chosen).expanduser()
-    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(data).expanduser() / "hearsee" / "models"
+    data = os.environ.get("XDG_DATA_HOME") or home() / ".local" / "share"
+    return Path(data) / "hearsee" / "models"
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,7 @@ def cameras(devices: Path = Path("/dev")) -> list[Finding]:
 
 
 def engines() -> list[Finding]:
+    importlib.import_module("engines")  # sets what onnxruntime reads
     import onnxruntime
 
     findings = [Finding("onnxruntime on", ", ".join(onnxruntime.get_available_providers()))]
