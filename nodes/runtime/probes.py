@@ -22,12 +22,19 @@ from nodes.runtime.errors import UserError
 if TYPE_CHECKING:
     from engines.store import Store
 
+importlib.import_module("engines")  # sets what onnxruntime reads
+
 ROOT = Path(__file__).resolve().parents[2]
 PORT = 5556
 SHARED_MEMORY_BYTES = 100 * 2**20  # Ray's object store at its smallest, and some
 MODELS = ("speech/weights/audio", "speech/weights/video", "speech/weights/fusion", "face/weights/landmarks")
 DECODERS = ("h264", "hevc", "vp9", "mjpeg", "aac", "opus", "mp3", "pcm_s16le")
-MODULES = {"opencv-python": "cv2", "pyzmq": "zmq", "PyYAML": "yaml"}
+MODULES = {
+    "opencv-python": "cv2",
+    "pyzmq": "zmq",
+    "PyYAML": "yaml",
+    "prometheus-client": "prometheus_client",
+}
 SYSTEM_LIBRARIES = {
     "portaudio": "sudo apt-get install libportaudio2",
     "libgl.so": "sudo apt-get install libgl1",
@@ -104,7 +111,6 @@ def cameras(devices: Path = Path("/dev")) -> list[Finding]:
 
 
 def engines() -> list[Finding]:
-    importlib.import_module("engines")  # sets what onnxruntime reads
     import onnxruntime
 
     findings = [Finding("onnxruntime on", ", ".join(onnxruntime.get_available_providers()))]
