@@ -17,11 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measured.launched import TALKER, free_address, launched, subscribed
+from benchmarks.measured.launched import START_S, TALKER, free_address, launched, subscribed
 from nodes.sources.archive import read
 
 DISK_MB, LEFT_MB = 64, 1
-WAIT_S = 60.0
 FULL_S = 5.0
 RECORDER = """
   record:
@@ -51,17 +50,20 @@ class Heard:
         self._subscriber = subscriber
         self.voices_s: list[float] = []
 
-    def until(self, true: Callable[[dict[str, Any]], bool]) -> float:
+    def until(self, true: Callable[[dict[str, Any]], bool], wait_s: float = 30.0) -> float:
         """Seconds until a status that is ``true``."""
-        begun_s = time.monotonic()
-        while time.monotonic() - begun_s < WAIT_S:
+        begun_s, says = time.monotonic(), "nothing"
+        while time.monotonic() - begun_s < wait_s:
             if self._subscriber.poll(100):
                 topic, body = self._subscriber.recv_multipart()
                 if topic == b"voice":
                     self.voices_s.append(time.monotonic())
-                elif topic == b"status" and true(json.loads(body)):
-                    return time.monotonic() - begun_s
-        raise SystemExit(f"not so after {WAIT_S:.0f} s")
+                elif topic == b"status":
+                    status = json.loads(body)
+                    says = status["says"]
+                    if true(status):
+                        return time.monotonic() - begun_s
+        raise SystemExit(f"waited {wait_s:.0f} s; the last status: {says}")
 
     @property
     def longest_pause_s(self) -> float:
@@ -86,7 +88,7 @@ def main() -> int:
         options = ("--source", str(TALKER), "--loop", "--pipeline", str(wiring))
         with subscribed(address) as subscriber, launched(address, *options):
             heard = Heard(subscriber)
-            heard.until(goes_on)
+            heard.until(goes_on, START_S)
             heard.voices_s.clear()
             with (disk / "filler").open("wb") as file:
                 os.posix_fallocate(file.fileno(), 0, (DISK_MB - LEFT_MB) * 2**20 - used(disk))
