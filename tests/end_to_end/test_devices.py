@@ -2,12 +2,15 @@
 
 import subprocess
 import time
+from collections import Counter
 from itertools import pairwise
 
 import av
 import pytest
 from fixtures_mjpeg import NetworkCamera
 
+from nodes.runtime.messages import Gap
+from nodes.sources.archive import read
 from tests.end_to_end.running import TALKER, Running
 
 BACK_S = 3.0
@@ -42,9 +45,12 @@ def steady(heard, topic, at_most_s):
     assert max(later - earlier for earlier, later in pairwise(times)) <= at_most_s * 1e9
 
 
-def test_microphone_and_camera_may_go_and_come_back(sound_server, camera, speech):
+def test_microphone_and_camera_may_go_and_come_back_and_the_recording_knows(
+    sound_server, camera, speech, tmp_path
+):
+    folder = tmp_path / "recordings"
     sound_server.play(speech)
-    with Running("--camera", camera.url, "--microphone", "default") as run:
+    with Running("--camera", camera.url, "--microphone", "default", "--record", folder) as run:
         run.next("voice", seconds=90, mode="av")
         pids = {name: g["pid"] for name, g in run.next("status")["groups"].items() if name}
 
@@ -67,3 +73,14 @@ def test_microphone_and_camera_may_go_and_come_back(sound_server, camera, speech
 
         status = run.next("status")
         assert {name: g["pid"] for name, g in status["groups"].items() if name} == pids
+
+    [recording] = folder.iterdir()
+    damage: Counter[str] = Counter()
+    recorded = list(read(str(recording), damage))
+    assert not damage
+    for stream, port in (("microphone", "audio"), ("camera", "picture")):
+        sent = [m for m in recorded if m.stream == stream]
+        assert {m.port for m in sent} == {port}
+        assert len({m.epoch for m in sent if not isinstance(m, Gap)}) == 2
+        assert any(isinstance(m, Gap) and "not found" in m.reason for m in sent)
+        assert all(later.seq > earlier.seq for earlier, later in pairwise(sent))
