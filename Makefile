@@ -65,9 +65,10 @@ print(*(wanted for each in lists for wanted in each if not wanted.startswith("he
 endef
 export REQUIREMENTS
 
+# EXTRAS=gpu adds what a GPU needs.
 .venv/runtime: .venv/made pyproject.toml
 	@echo "installing packages into .venv (once, 240 MB, about a minute) ..."
-	@$(RUN) -c "$$REQUIREMENTS" > .venv/runtime.txt
+	@$(RUN) -c "$$REQUIREMENTS" $(EXTRAS) > .venv/runtime.txt
 	@$(PIP) -r .venv/runtime.txt
 	@touch $@
 
