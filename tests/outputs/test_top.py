@@ -16,6 +16,8 @@ from test_listen import Publisher
 from nodes.outputs import top
 from nodes.runtime.errors import UserError
 
+pytestmark = pytest.mark.live  # goes by the clock
+
 ROOT = Path(__file__).parents[2]
 MICROPHONE = {
     "state": "ok",
