@@ -31,7 +31,7 @@ class Common(msgspec.Struct, kw_only=True):
     t_emit_ns: Annotated[int, Meta(description="when it was first published, same clock")]
     unix_time: Annotated[float, Meta(description="`t_start_ns` on the wall clock, seconds since 1970")]
     modalities: Annotated[
-        dict[str, float | None], Meta(description="how far sound and picture can be relied on, 0 to 1")
+        dict[str, float | None], Meta(description="how far sound and picture count, 0 to 1")
     ]
     mode: Annotated[str, Meta(description="what is being read: `av`, `audio`, `video` or `none`")]
     sync_error_ms: Annotated[

@@ -2,10 +2,11 @@
 
 The audio engine hears sound alone, whatever is seen, so that without a camera, or with one, its own words are
 the same bit for bit.  Which head speaks is settled for each chunk (see ``fallback``): the fusion engine's
-where there is sound and a trusted face, and for a while after (``CARRY_ON``), else the one that is left.  An
-engine with nothing to work on is not run; its state starts anew when the aligner says so, the fusion's when
-another face is read or it was left off.  The video engine looks at every face in view, with a state for each,
-so that whichever speaks can be read at once; words are read from one.
+where there is sound and a face, and for a while after (``CARRY_ON``), as far as the lips have earned it (see
+``trust``); else the one that is left.  An engine with nothing to work on is not run; its state starts anew
+when the aligner says so, the fusion's when another face is read or it was left off.  The video engine looks
+at every face in view, with a state for each, so that whichever speaks can be read at once; words are read
+from one.
 """
 
 import json
@@ -19,6 +20,7 @@ from engines.engine import Arrays, ModelError, Opener, open_engine
 from engines.speech.features import BANDS, LogMel
 from engines.stream import Stream
 from nodes.perception.fallback import Fallback, face_quality
+from nodes.perception.trust import Trust, blend
 from nodes.runtime.align import Chunk
 from nodes.runtime.facetrack import FaceId, identity
 from nodes.runtime.messages import CHUNK_FRAMES, MOUTH_SIZE, Face
@@ -48,8 +50,8 @@ class Heard:
 
     log_probs: float32 [4, V] of the head that speaks, None in mode "none".  voice: float32 [4].
 
-    modalities: reliability 0..1 of "audio" and "video": by the fusion engine's gate in mode "av"; else 1 for
-    sound that is there, and the mean quality of the faces that are.
+    modalities: reliability 0..1 of "audio" and "video": in mode "av" by the fusion engine, as far as the lips
+    are trusted (see ``trust``); else 1 for sound that is there, and the mean quality of the faces that are.
     sound: None where it is missing.  lips: of every face in view.
     """
 
@@ -96,6 +98,7 @@ class Recogniser:
                 )
         self._mel = LogMel()
         self._fallback = Fallback()
+        self._trust = Trust()
         self._readers: dict[FaceId, _Reader] = {}
         self._read: FaceId | None = None
         self._since_lips = CARRY_ON
@@ -107,6 +110,7 @@ class Recogniser:
             self._mel.reset()
         if chunk.audio_reset or self._since_lips >= CARRY_ON or _which(chunk.faces) not in (None, self._read):
             self._fusion.reset()
+            self._trust.reset()
         mode = self._fallback.choose(chunk)
         sound = self._hear_sound(chunk)
         faces = self._look(chunk)
@@ -116,13 +120,16 @@ class Recogniser:
         modalities = {"audio": float(sound is not None), "video": round(face_quality(chunk), 4)}
         temperature = 1.0
         speaks: Arrays | None = None
-        if mode == "av" and sound is not None and read is not None:
-            speaks, temperature = self._fuse(sound, read, valid), self._fusion.temperature
-            weights = speaks["reliability"][0].mean(axis=0)
-            modalities = {"audio": round(float(weights[0]), 4), "video": round(float(weights[1]), 4)}
-        elif mode == "audio" and sound is not None and self._since_lips < CARRY_ON:
-            none = {"encoding": np.zeros_like(sound["encoding"])}
-            speaks, temperature = self._fuse(sound, none, np.zeros_like(valid)), self._fusion.temperature
+        if sound is not None and self._since_lips < CARRY_ON:
+            lips = read if mode == "av" else None
+            speaks, gate = self._fuse(sound, lips, valid if lips is not None else np.zeros_like(valid))
+            temperature = (1 - gate) * self._audio.temperature + gate * self._fusion.temperature
+            if lips is not None:
+                weights = gate * speaks["reliability"][0].mean(axis=0)
+                modalities = {
+                    "audio": round(1 - gate + float(weights[0]), 4),
+                    "video": round(float(weights[1]), 4),
+                }
         elif mode == "audio":
             speaks, temperature = sound, self._audio.temperature
         elif mode == "video":
@@ -162,15 +169,24 @@ class Recogniser:
                 del self._readers[which]
         return found
 
-    def _fuse(self, sound: Arrays, lips: Arrays, valid: np.ndarray) -> Arrays:
-        return self._fusion.run(
+    def _fuse(self, sound: Arrays, lips: Arrays | None, valid: np.ndarray) -> tuple[Arrays, float]:
+        """What both say, as far as the lips are trusted, and how far that is."""
+        encoding = lips["encoding"] if lips is not None else np.zeros_like(sound["encoding"])
+        both = self._fusion.run(
             {
                 "audio": sound["encoding"],
-                "video": lips["encoding"],
+                "video": encoding,
                 "audio_valid": np.ones_like(valid),
                 "video_valid": valid,
             }
         )
+        gate = self._trust.push(sound, lips, valid)
+        voice = sound["voice"] + np.float32(gate) * (both["voice"] - sound["voice"])
+        return {
+            "log_probs": blend(sound["log_probs"], both["log_probs"], gate),
+            "voice": voice,
+            "reliability": both["reliability"],
+        }, gate
 
 
 class _Reader:

@@ -60,15 +60,16 @@ class Sync:
 
         None where a lag has fewer than ``least`` pairs.
         """
+        cosines, pairs = self.sums(frames)
+        return cosines / pairs if pairs.min() >= least else None
+
+    def sums(self, frames: int) -> tuple[np.ndarray, np.ndarray]:
+        """At lags -7 to 7 over the last ``frames``: sum of the cosines, and of how many; float64 [15]."""
         sound, lips, there = self._sound[-frames:], self._lips[-frames:], self._there[-frames:]
-        if len(sound) < least:
-            return None
         cosines = sound.astype(np.float64) @ lips.T.astype(np.float64)
         pairs = there[:, :1] & there[:, 1]
-        means = []
-        for lag in range(-LAGS, LAGS + 1):
+        sums, counts = np.zeros(2 * LAGS + 1), np.zeros(2 * LAGS + 1)
+        for i, lag in enumerate(range(-LAGS, LAGS + 1)):
             usable = np.diagonal(pairs, lag)
-            if usable.sum() < least:
-                return None
-            means.append(np.diagonal(cosines, lag)[usable].mean())
-        return np.array(means)
+            sums[i], counts[i] = np.diagonal(cosines, lag)[usable].sum(), usable.sum()
+        return sums, counts

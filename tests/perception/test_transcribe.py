@@ -168,7 +168,7 @@ def test_words_appear_one_by_one_and_then_for_good(engines):
     assert final.t_end_ns / SECOND == pytest.approx(SPEECH_END, abs=0.09)
     assert [round(w.t_end_ns / SECOND, 2) for w in final.words] == pytest.approx([1.26, 1.74, 2.22], abs=0.05)
     assert all(w.heard_by == "av" and w.confidence > 0.9 for w in final.words)
-    assert all(0.9 <= value <= 1 for value in final.modalities.values())
+    assert final.modalities == {"audio": 1.0, "video": 0.0}, "heard well, the lips have no say"
 
 
 def test_voice_comes_for_every_chunk(engines):
@@ -231,6 +231,17 @@ def test_the_final_comes_at_most_700_ms_after_the_speech(engines):
         now[0] += 20 * MS
     assert came is not None
     assert came / SECOND - SPEECH_END <= 0.7
+
+
+def test_lips_have_their_say_where_the_sound_tells_nothing(engines):
+    script = [*SENTENCE, (3, 0.48), *SENTENCE]
+    murmur = [(0 if word else word, seconds) for word, seconds in script]
+    out = replay(opened(engines), hear(said(murmur)), see(lips(script)))
+    words = [word for m in finals(out) for word in m.words]
+    assert [word.text for word in words][-3:] == ["red", "green", "two"]
+    assert {word.heard_by for word in words} == {"av"}
+    assert max(m.modalities["video"] for m in finals(out)) > 0.9
+    assert finals(replay(opened(engines), hear(said(murmur)), nothing("face", 9.0))) == []
 
 
 def test_a_grammar_rules_out_what_cannot_be(engines, tmp_path):
