@@ -42,8 +42,8 @@ LIMITS = f"""\
 - English only. Real voices in training: one British man and three speakers of digits; every other voice is synthetic or
   re-voiced, so accents, children and old people are less certain than the figures say.
 - Lips in training: one man, facing the camera, in good light; the figures above for lips are for that man's clips that
-  were kept out. Other people's lips are read far worse, and with a stranger's face the two together are at times worse
-  than sound alone: see `docs/never_worse.md`.
+  were kept out. Other people's lips are read far worse; how far they have a say in the words is not left to these weights
+  but to `nodes/perception/trust.py`, and what is gained and lost is in `docs/never_worse.md`.
 - Words that sound the same in isolation ("eight" and the letter a, "two" and q) are told apart by context only."""
 
 

@@ -21,8 +21,8 @@ PRIOR = 4.0  # frames of doubt: what is known of less is believed less
 # set on clips that lips may be learnt from and on rendered strangers; ``benchmarks.never_worse`` judges them.
 AGREE = (0.28, 0.38)
 READ, READ_AT_ALL = (0.15, 0.3), (0.12, 0.25)
-NOTHING, WELL = (0.05, 0.2), (0.3, 0.5)
-ENOUGH = (8.0, 16.0)
+NOTHING, WELL = (0.03, 0.12), (0.3, 0.5)
+ENOUGH = (4.0, 10.0)
 
 Outputs = Mapping[str, np.ndarray]
 
