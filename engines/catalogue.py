@@ -66,8 +66,9 @@ def read_catalogue(path: Path = CATALOGUE) -> Catalogue:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: no catalogue of models can be read there: {error}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    except (yaml.YAMLError, ValueError, OverflowError, TypeError, RecursionError, AttributeError) as error:
+        # PyYAML lets through what Python says of a date in a 13th month, or of lists too deep in each other.
+        raise UserError(f"{path}: not YAML: {' '.join(str(error).split())[:300]}") from None
     entries = content.get("models") if isinstance(content, dict) else None
     for name, entry in entries.items() if isinstance(entries, dict) else ():
         _convert(entry, Model, f"{path}: models.{name}")

@@ -68,8 +68,10 @@ class OnnxRuntimeEngine:
         options.add_free_dimension_override_by_name(BATCH, batch)
         try:
             self._session = ort.InferenceSession(
-                variant or str(path), options, providers=["CPUExecutionProvider"]
+                variant or str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
+            inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+            self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
         except (
             Exception
         ) as error:  # onnxruntime raises its own unrelated classes, all of them about this file
@@ -77,9 +79,8 @@ class OnnxRuntimeEngine:
             raise ModelError(
                 f"{path}: not a model onnxruntime can load ({reason}); restore the file"
             ) from error
-        self.inputs = self._spec(self._session.get_inputs())
-        self.outputs = self._spec(self._session.get_outputs())
-        self.metadata = dict(self._session.get_modelmeta().custom_metadata_map)
+        self.inputs = self._spec(inputs)
+        self.outputs = self._spec(outputs)
         for name, spec in self.inputs.items():
             if name.startswith("state_") and self.outputs.get("next_" + name[6:]) != spec:
                 raise ModelError(
@@ -99,7 +100,11 @@ class OnnxRuntimeEngine:
     def run(self, feeds: Arrays) -> Arrays:
         check(feeds, self.inputs, self.path)
         names = list(self.outputs)
-        return dict(zip(names, self._session.run(names, feeds), strict=True))
+        try:
+            return dict(zip(names, self._session.run(names, feeds), strict=True))
+        except Exception as error:  # its classes again
+            reason = " ".join(str(error).split())[:200]
+            raise ModelError(f"{self.path}: cannot be run ({reason}); restore the file") from error
 
     def run_rows(self, feeds: Arrays, rows: Sequence[int]) -> Arrays:
         """``run`` for some rows of the batch: the others' state stays, their other outputs mean nothing."""

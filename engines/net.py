@@ -31,18 +31,20 @@ class Net:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 4
         try:
-            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = ort.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0
+            )
+            self.inputs = {value.name: value for value in self._session.get_inputs()}
+            self.outputs = [value.name for value in self._session.get_outputs()]
+            self._metadata = self._session.get_modelmeta().custom_metadata_map
         except Exception as error:  # onnxruntime raises its own unrelated classes
             reason = str(error).splitlines()[0][:200]
             raise ModelError(f"{path}: not a model onnxruntime can load ({reason}); pull it again") from error
-        self.inputs = {value.name: value for value in self._session.get_inputs()}
-        self.outputs = [value.name for value in self._session.get_outputs()]
-        self._metadata = self._session.get_modelmeta().custom_metadata_map
 
     def number(self, key: str) -> int:
         """A positive number in the file's metadata.  Raises ModelError where there is none."""
         text = self._metadata.get(key, "")
-        if not text.isdecimal() or not 0 < int(text) < 10_000:
+        if not text.isdecimal() or len(text) > 4 or not int(text):
             raise ModelError(f"{self.path}: its metadata has no number {key}; not an export of icefall")
         return int(text)
 

@@ -84,7 +84,7 @@ def _unpack(data: bytes, key: Key) -> tuple[bytes | None, str]:
     end = data.find(b"\n", len(MAGIC), len(MAGIC) + LONGEST_HEADER)
     try:
         header = json.loads(data[len(MAGIC) : end]) if end > 0 else None
-    except ValueError:
+    except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict):
         return None, "its header is damaged"

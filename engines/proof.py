@@ -53,6 +53,6 @@ def _digests(plan: bytes, golden: Path, model: Path) -> dict[str, str]:
 def _read_proof(path: Path) -> object:
     try:
         found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return found.get("of") if isinstance(found, dict) else None

@@ -135,7 +135,7 @@ def grid(folder: Path, validation: bool, limit: int | None = None) -> Faces:
     detector = open_teacher()
     images, points, groups, backgrounds = [], [], [], []
     for clip in track(clips[:limit], f"GRID {'validation' if validation else 'training'}"):
-        with av.open(str(clip)) as container:
+        with av.open(str(clip), metadata_errors="replace") as container:
             pictures = [p.to_ndarray(format="bgr24") for p in container.decode(video=0)]
         for image in pictures[:: max(1, len(pictures) // _PICTURES_A_CLIP)]:
             faces = detector.detect(image)

@@ -160,7 +160,7 @@ def parse_align(text: str, name: str) -> Times:
             if word not in ("sil", "sp"):
                 words.append((word, int(start) / _ALIGN_UNITS_PER_SECOND, int(end) / _ALIGN_UNITS_PER_SECOND))
         except ValueError:
-            raise UserError(f"{name}:{number}: expected 'START END WORD', found {line!r}") from None
+            raise UserError(f"{name}:{number}: expected 'START END WORD', found {line[:80]!r}") from None
     return tuple(words)
 
 
@@ -242,7 +242,7 @@ def _lombard_times(text: str, label: Stored, said: tuple[str, ...]) -> Times:
                 spans.append((start, start + float(phone["duration"])))
             elif position in "IE" and spans:
                 spans[-1] = (spans[-1][0], start + float(phone["duration"]))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{label}: not an alignment of Lombard GRID ({error!r}); restore the file") from None
     if len(spans) != len(said):
         raise UserError(f"{label}: {len(spans)} words in it, its name says {len(said)}; leave the clip out")

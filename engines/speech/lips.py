@@ -40,7 +40,7 @@ def crop_clip(clip: Path) -> tuple[list[Grey], list[float], Fraction]:
     tracker = Tracker(open_detector("auto", "", MIN_FACE), LandmarkEngine(), DETECT_EVERY)
     crops: list[Grey | None] = []
     qualities: list[float] = []
-    with av.open(str(clip)) as container:
+    with av.open(str(clip), metadata_errors="replace") as container:
         stream = container.streams.video[0]
         fps = stream.average_rate or Fraction(25)
         for picture in container.decode(stream):
@@ -78,7 +78,7 @@ def write_crops(path: Path, crops: list[Grey], fps: Fraction) -> None:
 
 def read_crops(path: Path) -> np.ndarray:
     """The crops ``write_crops`` wrote: uint8 [frames, 112, 112]."""
-    with av.open(str(path)) as container:
+    with av.open(str(path), metadata_errors="replace") as container:
         return np.stack([picture.to_ndarray(format="gray") for picture in container.decode(video=0)])
 
 

@@ -39,7 +39,7 @@ def read_sound(path: Path) -> NDArray[np.float32]:
     resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
     pieces: list[NDArray[np.int16]] = []
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             first, begin = None, (container.start_time or 0) / 1e6
             for frame in container.decode(audio=0):
                 first = (frame.time or 0.0) - begin if first is None else first

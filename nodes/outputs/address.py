@@ -11,7 +11,11 @@ def check(address: str) -> None:
     host, _, port = rest.rpartition(":")
     if scheme == "ipc" and mark and rest:
         return
-    if scheme == "tcp" and host and (port == "*" or (port.isdecimal() and 0 < int(port) < 65536)):
+    if (
+        scheme == "tcp"
+        and host
+        and (port == "*" or (port.isdecimal() and len(port) < 6 and 0 < int(port) < 65536))
+    ):
         return
     raise UserError(f"{address}: not an address; write it like tcp://127.0.0.1:5556 or ipc:///tmp/hearsee")
 

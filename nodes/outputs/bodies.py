@@ -150,6 +150,17 @@ class StatusBody(Common):
     ]
 
 
+BODIES: dict[str, type[Common]] = {
+    "transcript.partial": TranscriptBody,
+    "transcript.final": TranscriptBody,
+    "voice": VoiceBody,
+    "face": FaceBody,
+    "sentiment": SentimentBody,
+    "status": StatusBody,
+}
+"""By topic, all there are."""
+
+
 class Emission(msgspec.Struct, frozen=True):
     """When a body leaves: ``seq`` as in Common, ``wall_ns`` the wall clock at ``now_ns``, monotonic."""
 

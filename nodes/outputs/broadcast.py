@@ -15,7 +15,7 @@ import zmq
 
 from nodes.outputs import keys
 from nodes.outputs.address import check, is_local
-from nodes.outputs.bodies import Common
+from nodes.outputs.bodies import BODIES, Common
 from nodes.runtime.errors import UserError
 from nodes.runtime.guard import Guard
 
@@ -33,9 +33,10 @@ FULL_STEPS = 10
 COMPLAIN_S = 60.0
 HANDSHAKE_MS = 5000  # who connects and says nothing is cut off
 
-# Whoever asks for a beginning of one of these asks for something.
-TOPICS = (b"transcript.partial", b"transcript.final", b"sentiment", b"voice", b"face", b"status")
 LINGER_MS = 200  # what was sent last may take so long to leave when the run is stopped
+
+TOPICS = tuple(topic.encode() for topic in BODIES)
+"""Whoever asks for a beginning of one of these asks for something."""
 
 _FAILURES = {
     errno.EADDRINUSE: "is in use, perhaps by another hearsee; stop that one, or set another port",
@@ -103,8 +104,8 @@ class Broadcast:
         return socket
 
     def send(self, topic: str, body: Common) -> None:
-        """Sends to all who subscribed to a beginning of ``topic``, one of TOPICS; never waits."""
-        assert topic.encode() in TOPICS, f"TOPICS has no {topic}"
+        """Sends to all who subscribed to a beginning of ``topic``, one of BODIES; never waits."""
+        assert topic in BODIES, f"BODIES has no {topic}"
         self._last.pop((topic, body.stream), None)
         self._last[topic, body.stream] = body
         self._send(topic, body)

@@ -1,7 +1,6 @@
 """Where Prometheus finds the metrics: a small HTTP server that nobody can hold up; only where asked for."""
 
 import errno
-import logging
 import socket
 import threading
 import time
@@ -20,14 +19,12 @@ from nodes.outputs.bodies import Common, StatusBody
 from nodes.outputs.metrics import Told, metrics
 from nodes.runtime.errors import UserError
 
-log = logging.getLogger(__name__)
-
 AT_ONCE = 8  # requests; more are turned away
 PATIENCE_S = 5.0  # with whoever connects and does not ask
 
 
 class Exporter(Collector):
-    """Serves the latest status at ``address``, ``HOST:PORT``.  UserError where it cannot.
+    """Serves the latest status at ``address``, ``HOST:PORT`` of this machine.  UserError where it cannot.
 
     One thread waits for requests, at most AT_ONCE more answer them; ``close`` ends it.
     """
@@ -35,10 +32,10 @@ class Exporter(Collector):
     def __init__(self, address: str, now_ns: Callable[[], int] = time.monotonic_ns) -> None:
         host, port = _parse(address)
         if not is_local(f"tcp://{address}"):
-            log.warning(
-                "metrics at %s can be read by whoever reaches this machine: they are neither encrypted nor"
-                " protected, and tell when somebody speaks, though not what",
-                address,
+            raise UserError(
+                f"publish: metrics {address} can be reached from other machines, and anybody there could read"
+                f" when somebody speaks: serve them at 127.0.0.1:{port}, and let a proxy that asks who it is,"
+                " or ssh -L, bring them further"
             )
         self._now_ns = now_ns
         self._body: StatusBody | None = None
@@ -117,6 +114,6 @@ def _server(family: socket.AddressFamily) -> type[_Server]:
 
 def _parse(address: str) -> tuple[str, int]:
     host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535:
+    if not host or not port.isdecimal() or len(port) > 5 or int(port) > 65535:
         raise UserError(f"publish: metrics {address}: write it like 127.0.0.1:9464")
     return host.strip("[]"), int(port)

@@ -1,5 +1,6 @@
 """What the person who started a run sees of it: a subscriber like any other, in a thread of its own."""
 
+import logging
 import math
 import os
 import signal
@@ -9,11 +10,13 @@ import time
 from collections import deque
 from typing import Any
 
-import msgspec
 import zmq
 
 from nodes.outputs.screen import Screen
-from nodes.outputs.subscriber import subscribe
+from nodes.outputs.subscriber import read, subscribe
+from nodes.runtime.errors import UserError
+
+log = logging.getLogger(__name__)
 
 TOPICS = ("transcript.", "status", "voice", "sentiment")
 POLL_MS = 100
@@ -35,6 +38,7 @@ class Follow:
         self._screen = screen
         self._stop = threading.Event()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._address = address
         self._socket = subscribe(self._context, address, TOPICS, keys)
         self._thread = threading.Thread(target=self._run, name="screen", daemon=True)
 
@@ -58,10 +62,12 @@ class Follow:
                 if stopping:
                     return
                 continue
-            topic, body = self._socket.recv_multipart()
+            parts = self._socket.recv_multipart()
             self.connected.set()
             try:
-                self._show(topic.decode(), msgspec.json.decode(body, type=dict))
+                self._show(*read(self._address, parts))
+            except UserError as error:
+                log.warning("%s", error)
             except BrokenPipeError:
                 # `| head` has seen enough: stop as with Ctrl-C, and let nothing more be written there.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

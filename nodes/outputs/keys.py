@@ -60,7 +60,7 @@ def _load(file: Path) -> tuple[bytes, bytes]:
     """
     try:
         public_key, secret_key = load_certificate(file)
-    except (OSError, ValueError):
+    except (OSError, ValueError, IndexError):  # it splits lines at an = that may not be there
         public_key, secret_key = b"", None
     wanted = (public_key, secret_key) if file.suffix == ".key_secret" else (public_key,)
     if any(key is None or len(key) != KEY_LENGTH for key in wanted):

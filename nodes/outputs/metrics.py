@@ -19,9 +19,10 @@ INTRODUCTION = """\
 *Printed by `python -m nodes.outputs.metrics`; change it there.*
 
 With `metrics: "127.0.0.1:9464"` among the options of the node `publish` in `pipeline.yaml`, what `status`
-tells is served at `http://127.0.0.1:9464/metrics` too. Without it nothing listens. Other machines reach it
-only where the address lets them, such as `0.0.0.0:9464`: then a line warns that it is neither encrypted nor
-protected. What was said is not among the metrics, but when somebody speaks can be told from them.
+tells is served at `http://127.0.0.1:9464/metrics` too. Without it nothing listens. It is not
+encrypted and asks nobody who they are, so an address that other machines can reach is refused: a proxy that
+does, or `ssh -L`, brings it further. What was said is not among the metrics, but when somebody speaks can be
+told from them.
 
 ```yaml
 scrape_configs:

@@ -2,7 +2,7 @@
 
 import time
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.live import Live
@@ -22,8 +22,9 @@ class Screen:
     Where there are several recognisers each has a line for the words of now, and every line says whose it is.
     """
 
-    def __init__(self) -> None:
-        self._console = Console(highlight=False, soft_wrap=True)
+    def __init__(self, out: TextIO | None = None) -> None:
+        """out: where to, the terminal where not given."""
+        self._console = Console(file=out, highlight=False, soft_wrap=True)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._words: dict[str, dict[str, Any] | None] = {}  # of now, by recogniser
         self._seen: dict[str, dict[str, Any]] = {}
@@ -100,10 +101,11 @@ class Screen:
         if face:
             facts.append(Text(f"face {face['quality'] or 0.0:.2f}"))
         if feels := self._seen.get("sentiment"):
-            sure = feels["confidence"]["emotion"] or 0.0
+            sure = feels["confidence"].get("emotion") or 0.0
             facts.append(Text(f"{printable(feels['emotion']):<8} {sure:.2f}"))
         if status:
-            if delay := status["delays"].get("voice"):
+            delay = status["delays"].get("voice", {})
+            if delay.keys() >= {"p50_ms", "p99_ms"}:
                 facts.append(Text(f"delay {delay['p50_ms']:.0f}/{delay['p99_ms']:.0f} ms"))
             facts.append(Text(f"dropped {sum(status['drops'].values())}"))
         return facts
@@ -114,5 +116,8 @@ def _mode(mode: str) -> Text:
 
 
 def _line(body: dict[str, Any], text: str, style: str) -> Text:
-    clock = time.strftime("%H:%M:%S", time.localtime(body["unix_time"]))
+    try:
+        clock = time.strftime("%H:%M:%S", time.localtime(body["unix_time"]))
+    except (ValueError, OverflowError, OSError):  # no moment that a clock shows
+        clock = "--:--:--"
     return Text.assemble((clock, "dim"), "  ", _mode(body["mode"]), (printable(text), style))

@@ -1,5 +1,6 @@
 """Where a running hearsee is heard: a socket that subscribes to it, and its ``status``."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,12 @@ import zmq
 
 from nodes.outputs import keys as certificates
 from nodes.outputs.address import check, from_here
+from nodes.outputs.bodies import BODIES, Common
 from nodes.runtime.errors import UserError
 
 Context = zmq.Context[zmq.Socket[bytes]]
+
+LONGEST_BODY = 2**20  # bytes; ours have some thousands
 
 
 def subscribe(context: Context, address: str, topics: list[str] | tuple[str, ...], keys: str = "") -> Any:
@@ -30,16 +34,30 @@ def subscribe(context: Context, address: str, topics: list[str] | tuple[str, ...
     for topic in topics:
         socket.subscribe(topic)
     socket.setsockopt(zmq.RECONNECT_IVL, 20)
+    socket.setsockopt(zmq.MAXMSGSIZE, LONGEST_BODY)
     socket.connect(here)
     return socket
 
 
-def status_in(address: str, parts: list[bytes]) -> dict[str, Any]:
-    """The body of a message of topic ``status``; UserError where it is none of ours."""
+def read(address: str, parts: Sequence[bytes]) -> tuple[str, dict[str, Any]]:
+    """Topic and body of what was published; what a body of its topic must have, it has.
+
+    Raises UserError with ``address`` where something else than hearsee publishes there.
+    """
     try:
-        body = msgspec.json.decode(parts[-1], type=dict)
-    except msgspec.MsgspecError:
-        body = {}
-    if not str(body.get("schema")).startswith("hearsee.status/"):
-        raise UserError(f"{address}: not hearsee publishes there; check the port")
+        topic, text = parts
+        name = topic.decode()
+        body = msgspec.json.decode(text, type=dict)
+        msgspec.convert(body, BODIES.get(name, Common))
+    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        shown = bytes(parts[0][:40]) if parts else b""
+        raise UserError(f"{address}: not hearsee publishes there ({shown!r}); check the port") from error
+    return name, body
+
+
+def status_in(address: str, parts: Sequence[bytes]) -> dict[str, Any]:
+    """The body of a message of topic ``status``; UserError where it is none of ours."""
+    topic, body = read(address, parts)
+    if topic != "status":
+        raise UserError(f"{address}: not hearsee publishes there ({topic[:40]!r}); check the port")
     return body

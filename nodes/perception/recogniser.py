@@ -222,7 +222,7 @@ def _valid(faces: tuple[Face | None, ...]) -> np.ndarray:
 def _read_tokens(stream: Stream) -> list[str]:
     try:
         tokens = json.loads(stream.metadata.get("tokens", ""))
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         tokens = None
     if not isinstance(tokens, list) or len(tokens) < 2 or not all(isinstance(t, str) for t in tokens):
         raise ModelError(f"{stream.path}: its metadata has no list of tokens; re-export it")

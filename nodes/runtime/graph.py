@@ -122,7 +122,13 @@ class _Reader:
         return int(node.start_mark.line) + 1
 
     def value(self, node: yaml.Node) -> Any:
-        return self.constructor.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+        try:
+            return self.constructor.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+        except yaml.MarkedYAMLError as error:
+            raise self.error(node, f"not a value: {error.problem or error.context}") from None
+        except (ValueError, OverflowError, TypeError, RecursionError, AttributeError) as error:
+            # PyYAML lets through what Python says of a date in a 13th month, or a number without digits.
+            raise self.error(node, f"not a value: {type(error).__name__}: {error}"[:300]) from None
 
     def mapping(
         self, node: yaml.Node, where: str, keys: Collection[str] | None = None
@@ -163,6 +169,10 @@ def parse(path: Path) -> Graph:
         raise UserError(f"{path}: no such file; give another with --pipeline FILE") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read as text: {error}") from None
+    except RecursionError:
+        raise UserError(
+            f"{path.name}:1: lists or mappings lie too deep in each other; nothing needs that"
+        ) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1

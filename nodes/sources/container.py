@@ -57,7 +57,7 @@ def probe(path: str) -> MediaInfo:
     try:
         if file.is_file() and file.stat().st_size == 0:
             raise UserError(f"{path}: the file is empty (0 bytes); copy or record it again")
-        with av.open(str(file)) as container:
+        with _opened(str(file)) as container:
             sound, picture = _stream(container, "audio"), _stream(container, "video")
             if sound is None and picture is None:
                 raise UserError(
@@ -127,7 +127,7 @@ def pictures(path: str, damage: Counter[str], max_side: int) -> Iterator[tuple[i
     most 200 ms, since a picture that stands longer tells nothing about lips.
     """
     end = 0
-    with av.open(path) as container:
+    with _opened(path) as container:
         stream = _stream(container, "video")
         average = float((stream.average_rate or stream.guessed_rate) if stream else 0) or 25.0
     for frame, t in _frames(path, "video", damage):
@@ -149,7 +149,7 @@ def _frames(
 
     Sound and picture are read through two openings of the file: bad interleaving then needs no buffering.
     """
-    with av.open(path) as container:
+    with _opened(path) as container:
         stream = _stream(container, kind)
         if stream is None:
             return
@@ -171,6 +171,11 @@ def _frames(
             for frame in frames:
                 t: Fraction | None = None if frame.pts is None else frame.pts * frame.time_base
                 yield frame, None if t is None else round(t * 1_000_000_000) - beginning
+
+
+def _opened(path: str) -> Any:
+    """Titles and the like need not be UTF-8: nobody reads them."""
+    return av.open(path, metadata_errors="replace")
 
 
 def _stream(container: Any, kind: Literal["audio", "video"]) -> Any:

@@ -1,6 +1,5 @@
 """What Prometheus gets from a real publisher over HTTP, and what it costs whoever disturbs it."""
 
-import logging
 import re
 import socket
 import threading
@@ -149,9 +148,10 @@ def test_a_bad_address_is_said_in_one_line(address):
     node.close()
 
 
-def test_an_address_that_others_can_reach_is_warned_of(caplog):
-    node = Publish(address="tcp://127.0.0.1:*", metrics="0.0.0.0:0")
-    with caplog.at_level(logging.WARNING):
+@pytest.mark.parametrize("address", ["0.0.0.0:9464", "[::]:9464", "192.168.1.7:9464"])
+def test_an_address_that_others_can_reach_is_refused(address):
+    node = Publish(address="tcp://127.0.0.1:*", metrics=address)
+    with pytest.raises(UserError, match=r"can be reached from other machines.*127\.0\.0\.1:9464") as error:
         node.open(Context(name="publish"))
     node.close()
-    assert "neither encrypted nor protected" in caplog.text
+    assert "\n" not in str(error.value)

@@ -38,7 +38,7 @@ class Reader:
 def _vocabulary(engine: Stream) -> list[str]:
     try:
         pieces = json.loads(engine.metadata.get("vocabulary", ""))
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         pieces = None
     if not isinstance(pieces, list) or len(pieces) < 2 or not all(isinstance(p, str) and p for p in pieces):
         raise ModelError(f"{engine.path}: its metadata has no vocabulary of sub-words; re-export it")
