@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from engines.models import app as models
 from nodes.runtime.errors import UserError
-from nodes.runtime.graph import Graph
+from nodes.runtime.graph import LOCAL, Graph
 from nodes.runtime.log import Line, Lines
 
 ROOT = Path(__file__).resolve().parent
@@ -68,6 +68,8 @@ def _graph(
     no_microphone: bool,
     address: str | None,
     record: Path | None = None,
+    cluster: str | None = None,
+    keys: str | None = None,
 ) -> Graph:
     """The checked graph that the options ask for."""
     from nodes.runtime import rewire
@@ -92,6 +94,8 @@ def _graph(
         graph = rewire.with_option(graph, "outputs/publish", "address", address)
     if record is not None:
         graph = rewire.with_recorder(graph, str(record.resolve()))
+    if cluster is not None or keys is not None:
+        graph = rewire.with_cluster(graph, cluster, keys)
     return check(graph)
 
 
@@ -108,7 +112,14 @@ def _run(graph: Graph, seconds: float | None) -> list[str]:
         groups.setdefault(spec.group, []).append(spec.id)
     named = ", ".join(f"{name} ({' '.join(ids)})" for name, ids in groups.items())
     log.info("starting %s: %s ...", _count(len(groups), "group"), named)
-    publisher = next((spec for spec in graph.nodes.values() if spec.kind == "outputs/publish"), None)
+    publisher = next(
+        (
+            spec
+            for spec in graph.nodes.values()
+            if spec.kind == "outputs/publish" and graph.groups[spec.group].runs_on == LOCAL
+        ),
+        None,
+    )
     address = publisher.options.get("address", ADDRESS) if publisher else ""
     with Screen() as screen:
         follow = Follow(address, publisher.options.get("keys", ""), screen) if publisher else None
@@ -120,11 +131,15 @@ def _run(graph: Graph, seconds: float | None) -> list[str]:
             log.info("running%s; Ctrl-C stops", address and f", publishing at {address}")
 
         try:
-            run_graph(graph, seconds, ready)
+            run_graph(graph, seconds, ready, _tell)
         finally:
             if follow:
                 follow.stop()
     return list(follow.heard) if follow else []
+
+
+def _tell(line: str) -> None:
+    log.info("%s", line)
 
 
 def _count(number: int, what: str) -> str:
@@ -160,6 +175,12 @@ def run(
     pipeline: Pipeline = PIPELINE,
     address: Address = None,
     seconds: Seconds = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="This host's address, where others join it.", metavar="ADDRESS[:PORT]")
+    ] = None,
+    keys: Annotated[
+        str | None, typer.Option(help="Folder of the hosts' keys (docs/hosts.md).", metavar="FOLDER")
+    ] = None,
     log_json: Annotated[
         bool, typer.Option("--log-json", help="What goes to stderr: one JSON object a line.")
     ] = False,
@@ -173,7 +194,18 @@ def run(
             "--source takes the place of camera and microphone; leave --camera and --microphone out"
         )
     graph = _graph(
-        pipeline, source, speed, loop, camera, microphone, no_camera, no_microphone, address, record
+        pipeline,
+        source,
+        speed,
+        loop,
+        camera,
+        microphone,
+        no_camera,
+        no_microphone,
+        address,
+        record,
+        cluster,
+        keys,
     )
     _run(graph, seconds)
 
@@ -265,6 +297,36 @@ def top(
     from nodes.outputs.top import top as show
 
     raise typer.Exit(show(address, once, keys))
+
+
+@app.command()
+def join(
+    address: Annotated[
+        str, typer.Argument(help="Where the host that runs the pipeline is.", metavar="ADDRESS[:PORT]")
+    ],
+    name: Annotated[str, typer.Option("--as", help="What `runs_on` calls this host.", metavar="NAME")],
+    keys: Annotated[Path, typer.Option(help="Folder with a copy of `hosts`.", metavar="FOLDER")] = Path(
+        "keys"
+    ),
+    own: Annotated[
+        str | None, typer.Option(help="This host's address, where it has several.", metavar="ADDRESS")
+    ] = None,
+) -> None:
+    """Let a pipeline on another host run its groups here (docs/hosts.md)."""
+    from nodes.runtime.join import join as join_as
+
+    join_as(address, name, keys, own, _tell)
+
+
+@app.command()
+def keys(
+    folder: Annotated[Path, typer.Argument(help="Where they are written.", metavar="FOLDER")] = Path("keys"),
+) -> None:
+    """Make keys for what other machines may read, and for hosts that belong together."""
+    from nodes.outputs.keys import make
+
+    for line in make(folder):
+        typer.echo(line)
 
 
 @app.command()

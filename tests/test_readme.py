@@ -103,7 +103,7 @@ def test_every_make_target_named_is_one():
 def test_every_command_and_option_named_is_one():
     options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", README))
     helped = ""
-    for command in ("run", "listen", "doctor", "demo", "evaluate"):
+    for command in ("run", "join", "listen", "doctor", "demo", "evaluate"):
         helped += subprocess.run(
             [sys.executable, "launch.py", command, "--help"],
             cwd=ROOT,

@@ -118,8 +118,9 @@ class StatusBody(Common):
         dict[str, dict[str, Any]],
         Meta(
             description="for each process: `state` (`running`, `starting`, `restarting`,"
-            " `gave up`, `finished`, `stopped`, or `lost` when unheard for 2 s), `restarts`, `pid`,"
-            " `memory_bytes`, `heard_s` ago"
+            " `gave up`, `finished`, `stopped`, or `lost` when unheard for 2 s; on another host also"
+            " `waiting` for it to join, and `unreachable`), `restarts`, `pid`, `memory_bytes`, `heard_s` ago,"
+            " `host`"
         ),
     ]
     nodes: Annotated[
@@ -148,6 +149,13 @@ class StatusBody(Common):
         dict[str, dict[str, int]],
         Meta(description="for each edge: `messages` and `bytes` that wait on it"),
     ]
+    clocks: Annotated[
+        dict[str, dict[str, float]],
+        Meta(
+            description="for each other host that something is heard from: `offset_ms` to be added to its"
+            " times, `uncertainty_ms`, `delay_ms` there and back, `heard_s` ago, `steps` of a clock so far"
+        ),
+    ] = {}
 
 
 BODIES: dict[str, type[Common]] = {

@@ -54,7 +54,7 @@ class Broadcast:
         if folder is None and not is_local(address):
             raise UserError(
                 f"publish: {address} can be reached from other machines, so it needs keys: make them with "
-                "`python -m nodes.outputs.keys keys` and set `keys: keys` beside the address in "
+                "`python launch.py keys` and set `keys: keys` beside the address in "
                 "pipeline.yaml, or publish to tcp://127.0.0.1:5556"
             )
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()

@@ -1,13 +1,21 @@
-"""Who may read what leaves this machine: a folder of CURVE certificates (ZeroMQ RFC 26).
+"""Who may read what leaves this machine, and which hosts belong together: a folder of CURVE certificates.
 
-``server.key_secret`` stays with the publisher.  Every other ``*.key`` in the folder is a subscriber that may
-connect; it takes copies of ``server.key`` and its own ``NAME.key_secret`` with it.  Made by
-``python -m nodes.outputs.keys FOLDER``.
+CURVE is ZeroMQ's encryption (RFC 26).  ``server.key_secret`` stays with the publisher.  Every other ``*.key``
+in the folder is a subscriber that may connect; it takes copies of ``server.key`` and its own
+``NAME.key_secret`` with it.
+
+The folder ``hosts`` in it is for the hosts of one pipeline, who all have a copy of it: ``edge.key_secret``,
+the key of whatever goes between them, and ``ray.token``, the password of their Ray.  Whoever has these is one
+of the hosts: he can run programs on all of them.
+
+Made by ``launch.py keys FOLDER``.
 """
 
 import os
+import secrets
 import stat
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from zmq.auth import create_certificates, load_certificate
@@ -15,26 +23,45 @@ from zmq.auth import create_certificates, load_certificate
 from nodes.runtime.errors import UserError
 
 KEY_LENGTH = 40  # Z85 characters of 32 bytes
+HOSTS = "hosts"
+EDGE = "edge"
+TOKEN = "ray.token"
+TOKEN_LENGTH = 64  # hexadecimal digits of 32 bytes
+MAKE = "python launch.py keys"
 
 
-def make(folder: Path) -> None:
-    """Makes keys for a publisher (``server``) and one subscriber (``client``), unless there are some."""
-    if (folder / "server.key_secret").exists():
-        raise UserError(
-            f"{folder}: has keys already; delete them first if every subscriber is to get new ones"
-        )
+def make(folder: Path) -> list[str]:
+    """Makes keys for a publisher (``server``), a subscriber (``client``) and the hosts, where there are none.
+
+    Returns what each is for, a line each; UserError where all are there already.
+    """
+    hosts = folder / HOSTS
+    made = []
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        before = os.umask(0o077)  # a secret is never readable, not even before its mode could be changed
-        try:
-            for name in ("server", "client"):
-                create_certificates(folder, name)
-        finally:
-            os.umask(before)
+        with _for_the_owner_only():
+            if not (folder / "server.key_secret").exists():
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                for name in ("server", "client"):
+                    create_certificates(folder, name)
+                made.append(
+                    f"{folder}: server.key_secret stays; a subscriber takes server.key, client.key_secret"
+                )
+            if not (hosts / TOKEN).exists():
+                hosts.mkdir(mode=0o700, exist_ok=True)
+                create_certificates(hosts, EDGE)
+                (hosts / TOKEN).write_text(secrets.token_hex(TOKEN_LENGTH // 2))
+                made.append(
+                    f"{hosts}: copy this folder, by a way nobody else can read, to every host that joins"
+                )
     except OSError as error:
         raise UserError(
             f"{folder}: cannot write keys there ({error.strerror}); name another folder"
         ) from error
+    if not made:
+        raise UserError(
+            f"{folder}: has keys already; delete them first if every subscriber and host is to get new ones"
+        )
+    return made
 
 
 def public(folder: Path, name: str) -> bytes:
@@ -52,6 +79,37 @@ def pair(folder: Path, name: str) -> tuple[bytes, bytes]:
     return public_key, secret_key
 
 
+def edge(folder: Path) -> tuple[bytes, bytes]:
+    """Public and secret key of what goes between the hosts who share ``folder``."""
+    return pair(folder / HOSTS, EDGE)
+
+
+def token(folder: Path) -> str:
+    """The password of the hosts' Ray."""
+    file = folder / HOSTS / TOKEN
+    try:
+        found = file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        found = ""
+    if len(found) != TOKEN_LENGTH or set(found) - set("0123456789abcdef"):
+        raise UserError(
+            f"{file}: no such password, or damaged; make one with `{MAKE} {folder}` and copy"
+            f" {folder / HOSTS} to every host"
+        )
+    _check_kept(file, stat.S_IRWXG | stat.S_IRWXO, "others may read this secret", "go-rwx")
+    return found
+
+
+@contextmanager
+def _for_the_owner_only() -> Iterator[None]:
+    """A secret is never readable, not even before its mode could be changed."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 def _load(file: Path) -> tuple[bytes, bytes]:
     """Public and, from a ``key_secret`` file, secret key.
 
@@ -64,9 +122,7 @@ def _load(file: Path) -> tuple[bytes, bytes]:
         public_key, secret_key = b"", None
     wanted = (public_key, secret_key) if file.suffix == ".key_secret" else (public_key,)
     if any(key is None or len(key) != KEY_LENGTH for key in wanted):
-        raise UserError(
-            f"{file}: no such key, or damaged; make keys with `python -m nodes.outputs.keys keys`"
-        )
+        raise UserError(f"{file}: no such key, or damaged; make keys with `{MAKE} keys`")
     _check_kept(file.parent, stat.S_IWGRP | stat.S_IWOTH, "others may add keys to it", "go-w")
     if file.suffix == ".key_secret":
         _check_kept(file, stat.S_IRWXG | stat.S_IRWXO, "others may read this secret", "go-rwx")
@@ -79,15 +135,3 @@ def _check_kept(path: Path, bits: int, wrong: str, remedy: str) -> None:
             f"{path}: {wrong} (mode {stat.S_IMODE(mode):04o}); run `chmod {remedy} {path}`, and make new"
             " keys if somebody may have done so"
         )
-
-
-if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m nodes.outputs.keys FOLDER")
-    try:
-        make(Path(sys.argv[1]))
-    except UserError as error:
-        sys.exit(str(error))
-    print(
-        f"{sys.argv[1]}: server.key_secret stays here; a subscriber copies server.key and client.key_secret"
-    )

@@ -80,6 +80,7 @@ class Status:
                 "pid": health.pid,
                 "memory_bytes": health.memory_bytes,
                 "heard_s": round((now_ns - heard_ns) / 1e9, 3),
+                "host": health.host,
             }
             for name, (health, heard_ns) in sorted(self._health.items())
         }
@@ -90,6 +91,7 @@ class Status:
         }
         edges = {name: edge for health, _ in self._health.values() for name, edge in health.edges.items()}
         drops = {name: edge.get("dropped", 0) for name, edge in edges.items()}
+        clocks = {name: clock for health, _ in self._health.values() for name, clock in health.clocks.items()}
         body = StatusBody(
             schema="hearsee.status/1",
             stream=self._stream,
@@ -118,6 +120,7 @@ class Status:
                 name: {"messages": edge.get("queued", 0), "bytes": edge.get("queued_bytes", 0)}
                 for name, edge in edges.items()
             },
+            clocks=clocks,
         )
         self._told_ns = now_ns
         self._dropped = drops

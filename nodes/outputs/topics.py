@@ -46,9 +46,9 @@ they have had.
 that one only, and `seq` jumps.
 
 **From other machines.** An address that others can reach needs keys (CURVE, ZeroMQ's encryption):
-`python -m nodes.outputs.keys keys` makes a folder of them; set `keys: keys` beside the `address`. A
-subscriber takes copies of `server.key` and `client.key_secret` with it; both stay here too, since what is
-shown while it runs is read with them. Every `*.key` there may connect.
+`python launch.py keys` makes a folder of them; set `keys: keys` beside the `address`. A subscriber takes
+copies of `server.key` and `client.key_secret` with it; both stay here too, since what is shown while it runs
+is read with them. Every `*.key` there may connect.
 """
 
 # 2026-01-05 12:00:00 UTC, an hour after the machine was started.
@@ -162,6 +162,17 @@ def _status(voice: Voice, emission: Emission) -> Common:
         memory_bytes=183_500_800,
         nodes={"microphone": source | {"clock": clock}},
         edges={"microphone/audio>perceive": {"queued": 1, "queued_bytes": 1536, "dropped": 0}},
+        host="robot",
+    )
+    offset = {"offset_ms": -41_253.714, "uncertainty_ms": 0.214, "delay_ms": 0.43}
+    perceive = msgspec.structs.replace(
+        health,
+        stream="perceive",
+        group="perceive",
+        nodes={},
+        edges={},
+        host="local",
+        clocks={"robot": {**offset, "heard_s": 0.14, "steps": 0}},
     )
     gap = Gap(
         stream="camera",
@@ -173,7 +184,7 @@ def _status(voice: Voice, emission: Emission) -> Common:
         reason="camera 0 not found",
     )
     heard = msgspec.structs.replace(voice, mode="audio", modalities={"audio": 0.97, "video": 0.0})
-    for message in (health, heard, gap):
+    for message in (health, perceive, heard, gap):
         status.hear(message, NOW_NS - 100_000_000)
     status.published("voice", voice.t_end_ns, NOW_NS)
     return status.body(emission)

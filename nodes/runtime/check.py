@@ -12,8 +12,11 @@ import msgspec
 from msgspec.structs import replace
 
 import nodes
-from nodes.runtime.graph import BOUNDS, LOCAL, Graph, NodeSpec, plain, suggest
+from nodes.runtime.graph import BOUNDS, LOCAL, Graph, GroupSpec, NodeSpec, is_id, plain, suggest
 from nodes.runtime.node import Node
+
+NO_HOSTS = {"memory", "object_store_memory", "cpu", "gpu"}
+"""Ray's own names for what a host has."""
 
 
 def check(graph: Graph) -> Graph:
@@ -35,10 +38,7 @@ def check(graph: Graph) -> Graph:
                 )
     for name, group in graph.groups.items():
         if group.runs_on != LOCAL:
-            raise graph.error(
-                group.line,
-                f"groups.{name}.runs_on: '{group.runs_on}': only '{LOCAL}' for now; take it out",
-            )
+            _check_host(graph, name, group)
         for port in group.edges:
             if port not in BOUNDS:
                 raise graph.error(group.line, f"groups.{name}.edges: no port '{port}'{suggest(port, BOUNDS)}")
@@ -54,6 +54,26 @@ def check(graph: Graph) -> Graph:
     specs = {id: _with_options(graph, graph.nodes[id], classes[id]) for id in order}
     used = {spec.group for spec in specs.values()}
     return replace(graph, nodes=specs, groups={n: g for n, g in graph.groups.items() if n in used})
+
+
+def _check_host(graph: Graph, name: str, group: GroupSpec) -> None:
+    where, host = f"groups.{name}.runs_on", group.runs_on
+    if not is_id(host) or host in NO_HOSTS:
+        raise graph.error(
+            group.line, f"{where}: '{host}': a host's name is at most 32 of small letters, digits, '-', '_'"
+        )
+    if graph.cluster is None:
+        raise graph.error(
+            group.line,
+            f"{where}: '{host}' is another host, and this one does not say where they meet; add `cluster:"
+            " {address: ADDRESS OF THIS HOST, keys: keys}`, or start with --cluster ADDRESS",
+        )
+    if not graph.cluster.keys:
+        raise graph.error(
+            graph.cluster.line or group.line,
+            "cluster: hosts meet only with keys; make them with `python launch.py keys`, set `keys: keys`"
+            " beside the address (or give --keys keys), and copy keys/hosts to every host",
+        )
 
 
 def find_class(kind: str) -> type[Node]:

@@ -3,6 +3,9 @@
 The sending group binds a PUSH socket, the receiving group connects a PULL socket, both to the address fixed
 at launch, so either may die and come back.  ZeroMQ's own queues are kept short: what waits, waits in a
 ``Lane``, where it is counted and dropped by rule.  Neither end ever blocks.
+
+Between hosts the sockets go over TCP with keys and a pulse (``link``), and the receiving end makes the times
+of the other host's clock those of its own (``exchange``).
 """
 
 import logging
@@ -12,8 +15,10 @@ from collections.abc import Iterator
 
 import zmq
 
+from nodes.runtime.exchange import Asker
 from nodes.runtime.graph import Bound
-from nodes.runtime.messages import MAX_ARRAY_BYTES, Gap, Message, MessageError, decode, encode
+from nodes.runtime.link import Link
+from nodes.runtime.messages import MAX_ARRAY_BYTES, Gap, Message, MessageError, decode, encode, shift
 from nodes.runtime.plan import Edge
 
 log = logging.getLogger(__name__)
@@ -99,9 +104,12 @@ class Lane:
 
 
 class Outlet:
-    """The sending end: ``put`` never blocks, ``flush`` hands ZeroMQ what it takes, in order of arrival."""
+    """The sending end: ``put`` never blocks, ``flush`` hands ZeroMQ what it takes, in order of arrival.
 
-    def __init__(self, edge: Edge, context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    link: how to reach other hosts, where the edge leads to one.
+    """
+
+    def __init__(self, edge: Edge, context: zmq.Context[zmq.Socket[bytes]], link: Link | None = None) -> None:
         self.edge = edge
         self.lanes = {route: Lane(route.partition("/")[2], bound) for route, bound in edge.bounds.items()}
         self._arrivals = 0
@@ -110,7 +118,13 @@ class Outlet:
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.setsockopt(zmq.MAXMSGSIZE, LONGEST_HANDSHAKE)  # whoever connects has nothing to say
         self.socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
-        self.socket.bind(edge.address)
+        self._link = link
+        if edge.crosses:
+            assert link is not None
+            link.bind(self.socket, edge.address)
+            link.guard.watch(self.socket)
+        else:
+            self.socket.bind(edge.address)
 
     @property
     def queued(self) -> int:
@@ -164,13 +178,25 @@ class Outlet:
         }
 
     def close(self) -> None:
+        if self._link is not None:
+            self._link.guard.unwatch(self.socket)
         self.socket.close(linger=LINGER_MS)
 
 
 class Inlet:
-    """The receiving end.  What is no message of ours is counted and left out; the log says so at times."""
+    """The receiving end.  What is no message of ours is counted and left out; the log says so at times.
 
-    def __init__(self, edge: Edge, context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    link: how to reach other hosts, where the edge comes from one.  asker: that host's clock, where the times
+    of the messages are to be made those of this host.
+    """
+
+    def __init__(
+        self,
+        edge: Edge,
+        context: zmq.Context[zmq.Socket[bytes]],
+        link: Link | None = None,
+        asker: Asker | None = None,
+    ) -> None:
         self.edge = edge
         self.ended = False
         self.malformed = 0
@@ -179,12 +205,25 @@ class Inlet:
         self.socket = context.socket(zmq.PULL)
         self.socket.set_hwm(HIGH_WATER)
         self.socket.setsockopt(zmq.LINGER, 0)
-        self.socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
         self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_ARRAY_BYTES)
-        self.socket.connect(edge.address)
+        self._asker = asker
+        if edge.crosses:
+            assert link is not None
+            link.connect(self.socket, edge.address)
+        else:
+            self.socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+            self.socket.connect(edge.address)
+
+    @property
+    def ready(self) -> bool:
+        """Whether messages can be told in this host's time."""
+        return self._asker is None or self._asker.known
 
     def receive(self, limit: int = 64) -> Iterator[tuple[tuple[str, ...], Message]]:
         """The messages that are here now, at most ``limit``, each with the ids of the nodes that take it."""
+        offset_ns = self._asker.offset_ns(time.monotonic_ns()) if self._asker else 0
+        if offset_ns is None:
+            return
         for _ in range(limit):
             try:
                 frames = self.socket.recv_multipart(zmq.DONTWAIT, copy=False)
@@ -205,6 +244,7 @@ class Inlet:
             else:
                 route = bytes(parts[0]).decode()
                 if message.port == route.partition("/")[2]:
+                    shift(message, offset_ns)
                     yield nodes, message
                 else:
                     self._complain(f"a message of port {message.port[:40]!r} came as {route}")

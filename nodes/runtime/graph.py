@@ -18,8 +18,15 @@ import yaml
 from nodes.runtime.errors import UserError
 
 LOCAL = "local"
+FIRST_PORT = 20400
+PORTS = 100
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 _ID = re.compile(r"[a-z][a-z0-9_-]{0,31}")  # also the name of a socket, whose path must be short
+
+
+def is_id(name: str) -> bool:
+    """Whether ``name`` can be that of a node, a group or a host."""
+    return bool(_ID.fullmatch(name))
 
 
 class Input(msgspec.Struct, frozen=True):
@@ -77,7 +84,7 @@ MEMORY_MB = 4000
 
 
 class GroupSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """runs_on: the host, so far only "local".  edges: bounds, by port, of what leaves the group.
+    """runs_on: the host, by the name it joins as.  edges: bounds, by port, of what leaves the group.
 
     memory_mb: a group that holds more is started again.
     """
@@ -88,12 +95,37 @@ class GroupSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     line: int = 0
 
 
+Port = Annotated[int, msgspec.Meta(ge=1024, le=65535 - PORTS + 1)]
+
+
+class ClusterSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where this host meets the others.
+
+    address: its own, of the network they share.  port: the first of a hundred that each host uses.
+    keys: a folder made by ``launch.py keys``, whose folder ``hosts`` all have.
+    """
+
+    address: str
+    port: Port = FIRST_PORT
+    keys: str = ""
+    line: int = 0
+
+
 class Graph(msgspec.Struct, frozen=True):
-    """``nodes`` by id, in the order of the file (after ``check``: producers before consumers)."""
+    """``nodes`` by id, in the order of the file (after ``check``: producers before consumers).
+
+    cluster: None where everything runs on this host.
+    """
 
     file: str
     nodes: dict[str, NodeSpec]
     groups: dict[str, GroupSpec]
+    cluster: ClusterSpec | None = None
+
+    @property
+    def hosts(self) -> list[str]:
+        """The other hosts that it needs."""
+        return sorted({group.runs_on for group in self.groups.values()} - {LOCAL})
 
     def error(self, line: int, message: str) -> UserError:
         return UserError(f"{self.file}:{line}: {message}")
@@ -182,7 +214,7 @@ def parse(path: Path) -> Graph:
     reader = _Reader(path.name)
     if root is None:
         raise UserError(f"{path.name}:1: empty; it needs 'nodes:', as in the pipeline.yaml of the project")
-    top = reader.mapping(root, "top level", ("nodes", "groups"))
+    top = reader.mapping(root, "top level", ("nodes", "groups", "cluster"))
     if "nodes" not in top:
         raise reader.error(root, "no 'nodes:'; nothing to run")
     nodes = {
@@ -191,7 +223,8 @@ def parse(path: Path) -> Graph:
     }
     if not nodes:
         raise reader.error(top["nodes"][1], "nodes: there is none; nothing to run")
-    graph = Graph(path.name, nodes, _groups(reader, top, {spec.group for spec in nodes.values()}))
+    groups = _groups(reader, top, {spec.group for spec in nodes.values()})
+    graph = Graph(path.name, nodes, groups, _cluster(reader, top))
     for spec in nodes.values():
         for source in spec.inputs:
             if source.node not in nodes:
@@ -204,7 +237,7 @@ def parse(path: Path) -> Graph:
 
 def _node(reader: _Reader, id: str, key: yaml.Node, value: yaml.Node) -> NodeSpec:
     where = f"nodes.{id}"
-    if not _ID.fullmatch(id):
+    if not is_id(id):
         raise reader.error(key, f"{where}: an id is at most 32 of small letters, digits, '-', '_'")
     fields = reader.mapping(value, where, ("node", "group", "inputs", "with"))
     for needed in ("node", "group"):
@@ -223,7 +256,7 @@ def _node(reader: _Reader, id: str, key: yaml.Node, value: yaml.Node) -> NodeSpe
             inputs.append(Input(node, port, reader.line(item)))
     options = reader.mapping(fields["with"][1], f"{where}.with") if "with" in fields else {}
     group = reader.text(fields["group"][1], f"{where}.group")
-    if not _ID.fullmatch(group) or group == SUPERVISOR:
+    if not is_id(group) or group == SUPERVISOR:
         wrong = (
             "is taken" if group == SUPERVISOR else "a name is at most 32 of small letters, digits, '-', '_'"
         )
@@ -255,6 +288,18 @@ def _groups(
         except msgspec.ValidationError as error:
             raise reader.error(value, f"groups.{name}: {plain(error)}") from None
     return groups
+
+
+def _cluster(reader: _Reader, top: dict[str, tuple[yaml.Node, yaml.Node]]) -> ClusterSpec | None:
+    if "cluster" not in top:
+        return None
+    key, value = top["cluster"]
+    known = [name for name in ClusterSpec.__struct_fields__ if name != "line"]
+    reader.mapping(value, "cluster", known)
+    try:
+        return msgspec.convert({**reader.value(value), "line": reader.line(key)}, ClusterSpec)
+    except msgspec.ValidationError as error:
+        raise reader.error(value, f"cluster: {plain(error)}") from None
 
 
 def plain(error: msgspec.ValidationError) -> str:

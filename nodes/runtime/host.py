@@ -14,9 +14,11 @@ import time
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import zmq
 
+from nodes.runtime.crossing import Crossing
 from nodes.runtime.edge import Inlet, Outlet
 from nodes.runtime.errors import UserError
 from nodes.runtime.graph import HEALTH, NodeSpec
@@ -40,11 +42,13 @@ class GroupHost:
     """The life of a group: ``start`` opens its nodes, ``go`` opens its sources too, ``stop`` closes all.
 
     epoch: the first its nodes may use.  restarts: how often the group was started before.
+    keys: folder of the keys for edges to other hosts, where there are such edges.
     Everything happens in one thread of its own; the methods may be called from any other.
     """
 
-    def __init__(self, plan: GroupPlan, epoch: int = 0, restarts: int = 0) -> None:
+    def __init__(self, plan: GroupPlan, epoch: int = 0, restarts: int = 0, keys: Path | None = None) -> None:
         self.plan = plan
+        self.keys = keys
         self.epoch = epoch
         self.restarts = restarts
         self.state = "starting"
@@ -112,6 +116,7 @@ class GroupHost:
 
     def _run(self) -> None:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._crossing = Crossing(context, self.keys)
         try:
             self._open(context)
             self._opened.set()
@@ -137,16 +142,19 @@ class GroupHost:
                 inlet.close()
             for outlet in self._outlets:
                 outlet.close()
+            self._crossing.close()
             context.destroy(linger=0)
             self._waker.close()
             self._woken.close()
             self.state = "finished" if self.state == "finished" else "stopped"
 
     def _open(self, context: "zmq.Context[zmq.Socket[bytes]]") -> None:
+        crossing = self._crossing
         for edge in self.plan.outgoing:
-            self._outlets.append(Outlet(edge, context))
+            self._outlets.append(Outlet(edge, context, crossing.link_for(edge)))
+            crossing.answer_for(edge)
         for edge in self.plan.incoming:
-            self._inlets.append(Inlet(edge, context))
+            self._inlets.append(Inlet(edge, context, crossing.link_for(edge), crossing.asker_for(edge)))
         for spec in self.plan.nodes:
             slot = Slot(spec, partial(self._context, spec))
             self._slots.append(slot)
@@ -167,7 +175,7 @@ class GroupHost:
         while not self._stop.is_set():
             # A full edge that must not drop stops the sources here, and in turn the groups before this one.
             held = any(outlet.full for outlet in self._outlets)
-            wanted = {inlet.socket: 0 if held else zmq.POLLIN for inlet in self._inlets}
+            wanted = {inlet.socket: 0 if held or not inlet.ready else zmq.POLLIN for inlet in self._inlets}
             wanted |= {outlet.socket: zmq.POLLOUT if outlet.queued else 0 for outlet in self._outlets}
             for sock, events in wanted.items():
                 if watched.get(sock) != events:
@@ -176,6 +184,7 @@ class GroupHost:
             self.beat_ns = now_ns = time.monotonic_ns()
             wait_ms = 0 if busy and not held else max(0, tick_ns - now_ns + 999_999) // 1_000_000
             ready = dict(poller.poll(wait_ms))
+            self._crossing.look()
             if self._woken.fileno() in ready:
                 self._woken.recv(4096)
             for inlet in self._inlets:
@@ -296,6 +305,8 @@ class GroupHost:
             memory_bytes=resident_bytes(),
             nodes={slot.spec.id: slot.report() for slot in self._slots},
             edges={name: lane for outlet in self._outlets for name, lane in outlet.report().items()},
+            host=self.plan.host,
+            clocks=self._crossing.clocks(now_ns),
         )
         self._health_seq += 1
         self._send(f"{self.plan.group}/{HEALTH}", health)

@@ -186,11 +186,16 @@ class Health(Message):
     """Once a second from every group, stream as group, and from the supervisor: stream "supervisor", group ""
     for itself, or the name of a group that is down and cannot speak.
 
-    state: "running", "starting", "restarting", "gave up", "finished" or "stopped"; ``restarts`` so far.
+    state: "running", "starting", "restarting", "gave up", "finished" or "stopped"; of a group on another host
+    also "unreachable" (does not answer; it may well run) or "waiting" (for its host to join); ``restarts`` so
+    far.
     nodes: for each node id: ``state`` ("ok" or the last error in one line), ``messages``, ``step_p50_ms``,
     ``step_p90_ms``, ``step_p99_ms``; ``delay_p50_ms`` and so on (end of capture to hand-over); and where the
     node has them ``gaps``, ``warnings``, ``engines`` and ``clock``, see ``docs/topics.md``.
     edges: for each outgoing ``node/port>group``: ``queued``, ``queued_bytes``, ``dropped``.
+    host: where the group runs.  clocks: for each other host it hears from, how that host's clock is related
+    to its own: ``offset_ms`` (to be added to that host's times), ``uncertainty_ms``, ``delay_ms`` (there and
+    back), ``heard_s`` (ago), ``steps``.
     """
 
     port: ClassVar[str] = "health"
@@ -201,6 +206,16 @@ class Health(Message):
     memory_bytes: int
     nodes: dict[str, dict[str, Any]]
     edges: dict[str, dict[str, int]]
+    host: str = "local"
+    clocks: dict[str, dict[str, float]] = {}
+
+
+def shift(message: Message, offset_ns: int) -> None:
+    """Adds ``offset_ns`` to every time in the message: that of another host becomes one of this host."""
+    if offset_ns:
+        for part in (message, *(message.words if isinstance(message, Transcript) else ())):
+            part.t_start_ns += offset_ns
+            part.t_end_ns += offset_ns
 
 
 Wire = Audio | Picture | Face | Gap | Transcript | Voice | Sentiment | Health

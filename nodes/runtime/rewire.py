@@ -5,7 +5,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from nodes.runtime.graph import Graph, GroupSpec, Input, NodeSpec
+from nodes.runtime.endpoint import parse_endpoint
+from nodes.runtime.graph import ClusterSpec, Graph, GroupSpec, Input, NodeSpec
 
 RECORDER = "outputs/record"
 REPLAY = "replay"
@@ -141,6 +142,17 @@ def with_option(graph: Graph, kind: str, option: str, value: Any) -> Graph:
         for id, spec in graph.nodes.items()
     }
     return replace(graph, nodes=nodes)
+
+
+def with_cluster(graph: Graph, where: str | None, keys: str | None) -> Graph:
+    """The graph whose hosts meet at ``where`` (ADDRESS or ADDRESS:PORT), with the keys in folder ``keys``."""
+    cluster = graph.cluster
+    if where is not None:
+        address, port = parse_endpoint(where)
+        cluster = ClusterSpec(address, port, cluster.keys if cluster else "")
+    if cluster is None:
+        raise graph.error(1, "--keys is for a cluster; add --cluster ADDRESS")
+    return replace(graph, cluster=replace(cluster, keys=cluster.keys if keys is None else keys))
 
 
 def _sources(graph: Graph) -> set[str]:

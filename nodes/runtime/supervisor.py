@@ -8,16 +8,19 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import zmq
 
-from nodes.runtime.actor import GroupActor, Status
+from nodes.runtime.actor import GroupActor, Status, checksum
 from nodes.runtime.cluster import ray
+from nodes.runtime.crossing import Crossing
 from nodes.runtime.edge import Outlet
 from nodes.runtime.errors import UserError
-from nodes.runtime.graph import HEALTH, MB, SUPERVISOR
+from nodes.runtime.graph import HEALTH, LOCAL, MB, SUPERVISOR
 from nodes.runtime.host import resident_bytes
+from nodes.runtime.hosts import is_here
 from nodes.runtime.log import retold
 from nodes.runtime.messages import Health
 from nodes.runtime.notify import Notify
@@ -32,6 +35,7 @@ camera that comes and goes every second does for eleven days."""
 POLL_S = 0.25
 STATUS_S = 1.0
 ANSWER_S = 5.0  # a process that has not answered for this long is hung
+FAR_ANSWER_S = 60.0  # of one on another host the link may be cut: the group goes on, it must not be ended
 STILL_S = 5.0  # and so is a group whose loop has not come round for this long
 START_S = 60.0
 STOP_S = 1.0  # for what was heard to be told to its end, and for devices to be let go
@@ -42,7 +46,8 @@ GIVE_UP_AFTER = 8  # starts ...
 GIVE_UP_WITHIN_S = 120.0  # ... in this time
 
 # One thread for ``life``, one for ``open`` or ``status``, one for ``stop`` while a status hangs.
-_ACTOR: Any = ray.remote(GroupActor).options(num_cpus=0, max_restarts=0, max_concurrency=3)
+_ACTOR: Any = ray.remote(GroupActor)
+_LIFE = {"num_cpus": 0, "max_restarts": 0, "max_concurrency": 3}
 
 
 class _Group:
@@ -51,7 +56,7 @@ class _Group:
     def __init__(self, plan: GroupPlan) -> None:
         self.plan = plan
         self.restarts = -1
-        self.pid = 0
+        self.pid = self._before = 0
         self.error: str | None = None
         self._begun_s: deque[float] = deque(maxlen=GIVE_UP_AFTER)
         self.begin()
@@ -64,7 +69,9 @@ class _Group:
         self.restarts += 1
         self._begun_s.append(time.monotonic())
         self.state = "restarting" if self.restarts else "starting"
-        self.actor: Any = _ACTOR.remote(self.plan, self.restarts * EPOCHS, self.restarts)
+        place = _ACTOR.options(**_LIFE, resources={self.plan.host: 1})
+        epoch = self.restarts * EPOCHS
+        self.actor: Any = place.remote(self.plan, epoch, self.restarts, self._before, checksum())
         self.life = self.actor.life.remote()
         self.opening: Any = self.actor.open.remote()
         self.answer: Any = None
@@ -87,7 +94,10 @@ class _Group:
         if self.answer:
             if self.answer in ready:
                 return self._take(self.answer)
-            return "does not answer" if now_s - self.asked_s > ANSWER_S else None
+            if now_s - self.asked_s > ANSWER_S and self.plan.host != LOCAL:
+                self.state = "unreachable"
+            patience_s = ANSWER_S if self.plan.host == LOCAL else FAR_ANSWER_S
+            return "does not answer" if now_s - self.asked_s > patience_s else None
         if now_s - self.asked_s >= STATUS_S:
             self.asked_s = now_s
             self.answer = self.actor.status.remote()
@@ -113,7 +123,8 @@ class _Group:
     def excuse(self, slept_s: float, now_s: float) -> None:
         """Nobody could answer for so long: every deadline is later by it."""
         self.asked_s += slept_s
-        self._begun_s[-1] += slept_s
+        if self._begun_s:
+            self._begun_s[-1] += slept_s
         self.excused_until_s = now_s + STATUS_S
 
     def go(self) -> None:
@@ -130,25 +141,37 @@ class _Group:
         backoff_s = 0.0 if len(recent) < 2 else FIRST_BACKOFF_S * 2.0 ** (len(recent) - 2)
         self.again_s = now_s + min(backoff_s, MAX_BACKOFF_S)
 
+    def wait_for_host(self) -> None:
+        """Nothing can be begun before its host is back; what ended with the host does not count."""
+        self.state = "waiting"
+        self._begun_s.clear()
+
     def kill(self) -> None:
         """End the process whatever it is doing."""
         with suppress(ray.exceptions.RayError):
             ray.kill(self.actor)
-        if self.pid:  # one that is suspended or stuck does not hear Ray
+        if self.pid and self.plan.host == LOCAL:  # one that is suspended or stuck does not hear Ray
             with suppress(OSError):
                 os.kill(self.pid, signal.SIGKILL)
-        self.actor, self.pid = None, 0
+        self.actor, self._before, self.pid = None, self.pid, 0
 
 
 class Supervisor:
-    """``run`` is the life of a pipeline; Ray is running already."""
+    """``run`` is the life of a pipeline; Ray is running already.
 
-    def __init__(self, plan: Plan, notify: Notify | None = None) -> None:
+    keys: folder of the hosts' keys, where groups run on several.
+    """
+
+    def __init__(self, plan: Plan, notify: Notify | None = None, keys: Path | None = None) -> None:
         self._notify = notify or Notify({})
         self._ends = plan.ends
         self._groups = [_Group(group) for group in plan.groups.values()]
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._outlets = [Outlet(edge, self._context) for edge in plan.supervisor]
+        self._crossing = Crossing(self._context, keys)
+        self._outlets = []
+        for edge in plan.supervisor:
+            self._outlets.append(Outlet(edge, self._context, self._crossing.link_for(edge)))
+            self._crossing.answer_for(edge)
         self._health_s = 0.0
         self._looked_s = 0.0
         self._seq = 0
@@ -194,8 +217,8 @@ class Supervisor:
                 group.excuse(slept_s, now_s)
         for group in self._groups:
             if group.actor is None:
-                if group.state == "restarting" and now_s >= group.again_s:
-                    group.begin()
+                if group.state in ("restarting", "waiting") and now_s >= group.again_s:
+                    self._begin_again(group, now_s)
                 continue
             opening = group.opening is not None
             if reason := group.watch(ready, now_s):
@@ -214,8 +237,17 @@ class Supervisor:
             for group in self._groups:
                 if group.state not in ("running", "finished"):
                     self._tell_health(group)
+        self._crossing.look()
         for outlet in self._outlets:
             outlet.flush()
+
+    def _begin_again(self, group: _Group, now_s: float) -> None:
+        if is_here(group.plan.host):
+            group.begin()
+        elif group.state != "waiting":
+            group.wait_for_host()
+            log.warning("group %s: waits for host %s, which has left", group.name, group.plan.host)
+        group.again_s = now_s + STATUS_S
 
     def _wait(self) -> set[Any]:
         """The references that are answered, after at most POLL_S."""
@@ -242,6 +274,7 @@ class Supervisor:
             memory_bytes=0 if group else resident_bytes(),
             nodes={},
             edges={},
+            host=group.plan.host if group else LOCAL,
         )
         self._seq += 1
         for outlet in self._outlets:
@@ -256,6 +289,7 @@ class Supervisor:
             group.kill()
         for outlet in self._outlets:
             outlet.close()
+        self._crossing.close()
         self._context.destroy(linger=0)
 
 

@@ -201,5 +201,5 @@ def test_a_mistyped_command_is_named():
 
 def test_the_help_tells_every_command():
     text = launch("--help").stdout
-    for command in ("run", "demo", "listen", "top", "doctor"):
+    for command in ("run", "demo", "listen", "top", "doctor", "join", "keys"):
         assert command in text

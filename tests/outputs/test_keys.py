@@ -1,5 +1,6 @@
 """Who may read what leaves the machine."""
 
+import shutil
 import stat
 import subprocess
 import sys
@@ -29,7 +30,7 @@ def folder(tmp_path):
     """Made as the error message tells a user to."""
     folder = tmp_path / "keys"
     made = subprocess.run(
-        [sys.executable, "-m", "nodes.outputs.keys", str(folder)], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "launch.py", "keys", str(folder)], cwd=ROOT, capture_output=True, text=True
     )
     assert made.returncode == 0, made.stderr
     return folder
@@ -166,8 +167,23 @@ def test_a_port_left_to_chance_cannot_be_followed():
 
 
 def test_secrets_are_for_their_owner_only(folder):
-    for name in ("server", "client"):
-        assert stat.S_IMODE((folder / f"{name}.key_secret").stat().st_mode) == 0o600
+    for name in ("server.key_secret", "client.key_secret", "hosts/edge.key_secret", "hosts/ray.token"):
+        assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
+
+
+def test_the_hosts_have_a_key_and_a_password_of_their_own_that_is_never_printed(folder):
+    public, _ = keys.edge(folder)
+    assert public not in (keys.public(folder, "server"), keys.public(folder, "client"))
+    assert len(keys.token(folder)) == 64
+    shutil.rmtree(folder / "hosts")
+    before = keys.pair(folder, "client")
+    told = "\n".join(keys.make(folder))
+    assert "hosts: copy this folder" in told
+    assert keys.pair(folder, "client") == before, "what there was is kept"
+    assert keys.token(folder) not in told
+    (folder / "hosts" / "ray.token").write_text("short")
+    with pytest.raises(UserError, match=r"ray\.token: no such password, or damaged; make one with"):
+        keys.token(folder)
 
 
 @pytest.mark.parametrize(
@@ -202,6 +218,6 @@ def test_a_key_that_is_missing_or_damaged_is_said_in_one_line(tmp_path, content)
     if content is not None:
         (tmp_path / "server.key_secret").write_bytes(content)
     node = Publish(address="tcp://0.0.0.0:*", keys=str(tmp_path))
-    with pytest.raises(UserError, match=r"server\.key_secret.*nodes\.outputs\.keys") as error:
+    with pytest.raises(UserError, match=r"server\.key_secret.*launch\.py keys") as error:
         node.open(Context(name="publish"))
     assert "\n" not in str(error.value)

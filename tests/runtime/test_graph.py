@@ -231,8 +231,18 @@ def test_bounds_and_places_of_groups(tmp_path):
         ("capture: {runs: robot}", "groups.capture: unknown key 'runs'; did you mean 'runs_on'?"),
         (
             "capture: {runs_on: robot}",
-            "pipeline.yaml:28: groups.capture.runs_on: 'robot': only 'local' for now; take it out",
+            "pipeline.yaml:28: groups.capture.runs_on: 'robot' is another host, and this one does not say",
         ),
+        ("capture: {runs_on: memory}", "'memory': a host's name is at most 32 of small letters"),
+        (
+            "capture: {runs_on: robot}\ncluster: {address: 10.0.0.1}",
+            "pipeline.yaml:29: cluster: hosts meet only with keys; make them with `python launch.py keys`",
+        ),
+        (
+            "capture: {}\ncluster: {adress: 10.0.0.1}",
+            "cluster: unknown key 'adress'; did you mean 'address'?",
+        ),
+        ("capture: {}\ncluster: {address: 10.0.0.1, port: 80}", "cluster: expected int >= 1024 at port"),
         ("capture: {runs_on: 3}", "groups.capture: expected str, got int at runs_on"),
         ("capture: {edges: {picture: {messages: many, bytes: 1}}}", "expected int, got str"),
         ("capture: {edges: {picture: {messages: 0, bytes: 1}}}", "expected int >= 1 at edges"),
@@ -345,3 +355,52 @@ def test_a_replay_of_two_cameras_gives_each_its_own_pictures():
     assert [i.route for i in graph.nodes["door"].inputs] == ["recording/picture"]
     assert [i.route for i in graph.nodes["visitors"].inputs] == ["door/picture"]
     assert [i.route for i in graph.nodes["microphone"].inputs] == ["recording/audio"]
+
+
+ROBOT = """\
+groups: {capture: {runs_on: robot}}
+cluster: {address: 10.0.0.1, keys: keys}
+"""
+ADDRESSES = {"local": "10.0.0.1", "robot": "10.0.0.2"}
+
+
+def test_groups_on_two_hosts_meet_at_fixed_ports_and_only_what_crosses_does(tmp_path):
+    graph = check(read(tmp_path, GOOD + ROBOT))
+    assert graph.hosts == ["robot"]
+    one, again = (plan(graph, "/tmp/x", True, ADDRESSES) for _ in range(2))
+    assert one == again, "a group that is started again binds what it bound before"
+    edges = {(e.source, e.target): e for group in one.groups.values() for e in group.outgoing}
+    crossing = edges["capture", "perceive"]
+    assert crossing.address.startswith("tcp://10.0.0.2:204")
+    assert crossing.clock.startswith("tcp://10.0.0.2:204")
+    assert (crossing.crosses, crossing.hosts) == (True, ("robot", "local"))
+    assert edges["perceive", "publish"].address == "ipc:///tmp/x/perceive-publish"
+    assert not edges["perceive", "publish"].crosses
+    assert one.groups["capture"].host == "robot"
+    bound = [e.address for e in edges.values()] + [e.clock for e in edges.values() if e.clock]
+    assert len(set(bound)) == len(edges) + len({e.source for e in edges.values() if e.clock})
+
+
+def test_a_file_keeps_its_own_times_also_between_hosts(tmp_path):
+    planned = plan(check(read(tmp_path, GOOD + ROBOT)), "/tmp/x", False, ADDRESSES)
+    assert {e.clock for e in planned.groups["capture"].outgoing} == {""}
+
+
+def test_pictures_that_would_go_between_hosts_are_warned_of_in_one_line(tmp_path, caplog):
+    plan(check(read(tmp_path, GOOD + ROBOT)), "/tmp/x", True, ADDRESSES)
+    assert caplog.messages == [
+        "camera/picture goes from host robot to host local, 23 MB/s at 640x480;"
+        " put face into group capture to send faces"
+    ]
+    caplog.clear()
+    moved = GOOD.replace("Lips\n    group: perceive", "Lips\n    group: capture", 1)
+    plan(check(read(tmp_path, moved + ROBOT)), "/tmp/x", True, ADDRESSES)
+    assert caplog.messages == []
+
+
+def test_flags_say_where_hosts_meet(tmp_path):
+    graph = read(tmp_path, GOOD + "groups: {capture: {runs_on: robot}}\n")
+    there = rewire.with_cluster(graph, "10.0.0.1:30000", "keys").cluster
+    assert (there.address, there.port, there.keys) == ("10.0.0.1", 30000, "keys")
+    with pytest.raises(UserError, match="--keys is for a cluster; add --cluster ADDRESS"):
+        rewire.with_cluster(graph, None, "keys")

@@ -1,0 +1,68 @@
+"""What a socket needs whose other end is on another host: keys, and a pulse that shows when the link is cut.
+
+All hosts of a pipeline share one CURVE key: with it a socket proves itself to any other of them and knows
+them, and what goes between them is encrypted.  A link that is cut says nothing: packets just go astray, and
+TCP would try for many minutes, at ever longer intervals.  So each side asks the other for a sign of life
+and takes a new connection when none comes; attempts to connect are short, so that the first after the link is
+back succeeds.
+"""
+
+from pathlib import Path
+
+import zmq
+
+from nodes.outputs import keys
+from nodes.runtime.errors import UserError
+from nodes.runtime.guard import Guard
+
+PULSE_MS = 300
+DEAD_MS = 1500  # two lost packets in a row, each sent again by TCP, take 0.9 s at 80 ms there and back
+CONNECT_MS = 500
+RECONNECT_MS = 100
+HANDSHAKE_MS = 2000
+
+
+class Link:
+    """``bind`` and ``connect`` sockets of ``context`` to those of other hosts.
+
+    folder: that of the keys.  UserError where there is none, or no key in it.
+    guard: lets other hosts in; call its ``look`` often.
+    """
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], folder: Path | None) -> None:
+        if folder is None:
+            raise UserError(
+                "what goes between hosts needs keys, and this process was given none; start it with"
+                " `python launch.py join` or `python launch.py run`"
+            )
+        self._public, self._secret = keys.edge(folder)
+        self.guard = Guard(context, {self._public}, folder / keys.HOSTS, "edges")
+
+    def bind(self, socket: zmq.Socket[bytes], address: str) -> None:
+        self._prepare(socket)
+        socket.curve_server = True
+        try:
+            socket.bind(address)
+        except zmq.ZMQError as error:
+            raise UserError(
+                f"{address}: cannot be used ({error.strerror.lower()}); it must be an address of this host,"
+                " and its port free"
+            ) from error
+
+    def connect(self, socket: zmq.Socket[bytes], address: str) -> None:
+        self._prepare(socket)
+        socket.curve_serverkey = self._public
+        socket.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_MS)
+        socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+        socket.connect(address)
+
+    def close(self) -> None:
+        self.guard.close()
+
+    def _prepare(self, socket: zmq.Socket[bytes]) -> None:
+        socket.curve_publickey, socket.curve_secretkey = self._public, self._secret
+        socket.setsockopt(zmq.HEARTBEAT_IVL, PULSE_MS)
+        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, DEAD_MS)
+        socket.setsockopt(zmq.HEARTBEAT_TTL, DEAD_MS)
+        socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+        socket.setsockopt(zmq.IPV6, 1)
