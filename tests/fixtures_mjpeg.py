@@ -11,6 +11,7 @@ import numpy as np
 class NetworkCamera:
     """Serves ``picture(i)``, BGR uint8 [height, width, 3], at ``fps``; keeps its port over a restart.
 
+    Both may be changed while it serves.
     ``sent_ns[i]``: when picture i was written to whoever watches.
     """
 
@@ -61,13 +62,14 @@ class NetworkCamera:
             self._server = None
 
     def _stream(self, out):
-        began, i = time.monotonic(), 0
-        while not self._stop.wait(max(0.0, began + i / self.fps - time.monotonic())):
+        due, i = time.monotonic(), 0
+        while not self._stop.wait(max(0.0, due - time.monotonic())):
             if not self.frozen.is_set():
                 data = cv2.imencode(".jpg", self.picture(i))[1].tobytes()
                 head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
                 self.sent_ns[i] = time.monotonic_ns()
                 out.write(head.encode() + data + b"\r\n")
+            due += 1 / self.fps
             i += 1
 
 

@@ -82,6 +82,14 @@ class SoundServer:
         self._clients.append(player)
         return player
 
+    def replace_sink(self, rate, channels):
+        """As when a sound card is unplugged and another one, of another rate, plugged in."""
+        self.control("unload-module", "module-null-sink")
+        self.control(
+            "load-module", "module-null-sink", "sink_name=hear", f"rate={rate}", f"channels={channels}"
+        )
+        self._wake(time.monotonic() + 10)
+
     def line_in(self, rate=16_000):
         """A source whose sound comes through a pipe, as the default microphone; gives the pipe's path."""
         pipe = self.folder / "line"

@@ -39,7 +39,7 @@ class Camera:
 
     device: an index, a path such as /dev/video2, or a URL (http with MJPEG, rtsp).
     width, height, fps: asked of the camera, which gives what it can; 0 leaves them as they are.  Of a URL
-        nothing can be asked: they are ignored, what its server sends is taken.
+        nothing can be asked: what its server sends is taken.  Another rate than ``fps`` is told.
     latency_ms: from the shutter to the arrival, for cameras whose driver gives no time.
     max_side: pictures are shrunk until their longer side is at most this many pixels.
 

@@ -15,7 +15,7 @@ BLACK_LEVEL = 32
 BLACK_NS = 500_000_000
 STEP = 8  # one point in so many, each way, is looked at
 
-RATE_NS = 2_000_000_000
+RATE_NS = 1_500_000_000
 # With half of 25 pictures a second lips still help (docs/never_worse.md), with fewer less and less.
 SLOW_FPS = 12.0
 OFF_RATE = 0.2

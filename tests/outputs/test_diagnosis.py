@@ -17,6 +17,8 @@ from nodes.runtime.errors import UserError
 from nodes.runtime.node import Context
 from tests.outputs.heard import health, voice
 
+pytestmark = pytest.mark.live
+
 ROOT = Path(__file__).parents[2]
 SECOND = 1_000_000_000
 

@@ -12,6 +12,8 @@ from nodes.sources import level
 from nodes.sources.level import CLIPPED, MUTED_S, Level
 from nodes.sources.microphone import Microphone
 
+pytestmark = pytest.mark.live
+
 RATE = 16_000
 MUTED = "microphone 'default' gives nothing but zeros, is it muted"
 

@@ -131,6 +131,27 @@ def test_a_sound_server_that_dies_is_a_gap_and_is_taken_back(sound_server, liste
     )
 
 
+def test_another_card_of_another_rate_is_taken_up(sound_server, listen, tmp_path):
+    def hum(seconds):
+        node_heard = collect(node, seconds, until=lambda m: len(sounding(m)) > 40)
+        samples = np.concatenate([m.samples for m in sounding(node_heard)[15:]])
+        spectrum = np.abs(np.fft.rfft(samples * np.hanning(samples.size)))
+        return node_heard, np.argmax(spectrum) * 16_000 / samples.size
+
+    path = write(tmp_path / "tone.wav", tone(48_000, 60.0, 1000), 48_000)
+    sound_server.play(path)
+    node = listen()
+    before, heard_hz = hum(10)
+    assert heard_hz == pytest.approx(1000, abs=10)
+    sound_server.replace_sink(16_000, 1)
+    sound_server.play(path)
+    again = time.monotonic()
+    after, heard_hz = hum(8)
+    assert time.monotonic() - again < 3.0 + 1.2, "1.2 s is how long 40 blocks take"
+    assert heard_hz == pytest.approx(1000, abs=10)
+    assert_one_timeline(before + after)
+
+
 def test_an_unknown_microphone_is_a_gap_at_pace_and_not_an_error(sound_server, listen):
     node = listen(device="no such thing")
     began = time.monotonic_ns()

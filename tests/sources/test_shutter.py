@@ -59,6 +59,22 @@ def test_a_camera_that_restarts_its_clock_is_a_jump():
     assert shutter.jumps == 1
 
 
+@pytest.mark.parametrize("wrong", ["forward", "back", "twice"])
+def test_stamps_that_jump_and_come_twice_move_no_picture(wrong):
+    """A driver of the host's clock whose stamps go wrong for two seconds and are right again."""
+    shutter = Shutter(0)
+    moved = {"forward": 5 * SECOND, "back": -5 * SECOND, "twice": 0}[wrong]
+    for i in range(200):
+        arrived = BOOT + i * 40 * MS
+        stamp = arrived - 10 * MS
+        if 100 <= i < 150:
+            stamp = stamp + moved if moved else BOOT + (i - i % 2) * 40 * MS - 10 * MS
+        taken = shutter.taken_ns(arrived, stamp)
+        assert abs(taken - arrived) <= 50 * MS, i
+        assert taken <= arrived
+    assert shutter.jumps == 0, "one stretch of time, so one epoch"
+
+
 @pytest.mark.parametrize("fps", [5, 12, 30, 120])
 def test_the_period_follows_the_pictures(fps):
     shutter = Shutter(0)

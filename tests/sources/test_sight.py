@@ -11,6 +11,8 @@ from nodes.runtime.node import Context
 from nodes.sources.camera import Camera
 from nodes.sources.sight import Sight
 
+pytestmark = pytest.mark.live
+
 PERIOD_NS = 40_000_000
 
 
