@@ -135,7 +135,7 @@ FAULTS = (
         "camera unplugged",
         "`Gap` 25 times a second, mode `audio`; it is looked for every second and taken back with the next"
         " epoch.",
-        "tests/end_to_end/test_devices.py::test_microphone_and_camera_may_go_and_come_back",
+        "tests/end_to_end/test_devices.py::test_microphone_and_camera_may_go_and_come_back_and_the_recording_knows",
         lambda stage: stage.camera.kill(),
         mode("audio"),
         lambda stage: stage.camera.start(),
@@ -192,7 +192,7 @@ FAULTS = (
         "microphone unplugged, its sound server killed",
         "`Gap` 25 times a second, mode `video`: words from the lips; it is looked for twice a second and"
         " taken back with the next epoch.",
-        "tests/end_to_end/test_devices.py::test_microphone_and_camera_may_go_and_come_back",
+        "tests/end_to_end/test_devices.py::test_microphone_and_camera_may_go_and_come_back_and_the_recording_knows",
         lambda stage: stage.sound.kill(),
         mode("video"),
         _sound_back,
