@@ -18,6 +18,7 @@ STATUSES = 3  # two seconds, in which drops and restarts are seen to rise
 LATE_MS = 300.0  # from capture to publication; it is about 25 on a laptop that is not too busy
 BUSY = "the computer is too busy: end other programs, ask the camera for fewer or smaller pictures"
 ROUTINE = "it is started again by itself, within 5 s; if it stays so: "
+OFF_PPM = 100.0
 # What a Gap, a warning or an error says, and what to do about it.  The first that is found in it counts.
 REMEDIES = [
     ("PortAudio is missing", "sudo apt-get install libportaudio2"),
@@ -54,6 +55,10 @@ REMEDIES = [
     ("starting", "wait a moment"),
     ("end of file|in .*\\.[a-z0-9]+$", "nothing: the file is so"),
 ]
+ELSEWHERE = {
+    "waiting": "start `python launch.py join` on that host (docs/hosts.md)",
+    "unreachable": "look at the network and at that host; it is taken back by itself (docs/hosts.md)",
+}
 OTHERWISE = "it is tried again by itself; if it stays so, the lines of `python launch.py` say more"
 HARMLESS = ("no face", "starting", "end of file")
 
@@ -102,6 +107,9 @@ def _group(name: str, group: dict[str, Any], before: dict[str, Any]) -> Finding:
         return Finding(f"group {name}", found, f"{why}; put that right, then end hearsee and start it again")
     if state == "lost":
         return Finding(f"group {name}", f"not heard for {group['heard_s']:.0f} s", ROUTINE + why)
+    if state in ELSEWHERE:
+        found = f"{state}, on host {group.get('host') or '?'}"
+        return Finding(f"group {name}", found, ELSEWHERE[state])
     if state not in ("running", "finished"):
         return Finding(f"group {name}", found, ROUTINE + why)
     if restarts > before["restarts"]:
@@ -117,7 +125,14 @@ def _node(name: str, node: dict[str, Any]) -> list[Finding]:
         found = f"{MISSING.get(port, f'no {port}')}: {reason}"
         findings.append(Finding(name, found, _remedy(reason), not re.search("|".join(HARMLESS), reason)))
     findings += [Finding(name, warning, _remedy(warning)) for warning in node.get("warnings", ())]
-    return findings or [Finding(name, "ok")]
+    return findings or [Finding(name, f"ok{_clock(node)}")]
+
+
+def _clock(node: dict[str, Any]) -> str:
+    """Of a device whose clock is noticeably off: nothing is wrong, its times are corrected by it."""
+    ppm = node.get("clock", {}).get("rate_ppm", 0.0)
+    way = "slow" if ppm > 0 else "fast"
+    return f", its clock runs {abs(ppm):.0f} ppm {way}, which is corrected" if abs(ppm) >= OFF_PPM else ""
 
 
 def _remedy(trouble: str) -> str:

@@ -97,6 +97,21 @@ def test_groups_that_are_down_or_were_given_up_are_told_with_what_to_do():
     assert bad(diagnose(lost, lost))["group perceive"].startswith(ROUTINE)
 
 
+def test_a_group_on_a_host_that_is_not_there_is_told_with_how_to_join():
+    body = status(health("perceive", "waiting"), health("capture", "unreachable"))
+    remedies = bad(diagnose(body, body))
+    assert "launch.py join" in remedies["group perceive"]
+    assert "network" in remedies["group capture"]
+
+
+def test_a_clock_that_is_off_is_told_and_no_fault():
+    clock = {"rate_ppm": -500.0, "offset_ms": 3.0, "rate_uncertainty_ppm": 9.0, "uncertainty_ms": 1.0}
+    body = status(health("capture", nodes={"microphone": node(clock=clock)}))
+    assert not bad(diagnose(body, body))
+    [finding] = [finding for finding in diagnose(body, body) if finding.thing == "microphone"]
+    assert finding.found == "ok, its clock runs 500 ppm fast, which is corrected"
+
+
 def test_what_is_dropped_and_what_is_late_is_told():
     def edges(dropped):
         return status(health(edges={"camera/picture>perceive": {"dropped": dropped}}))
