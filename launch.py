@@ -254,7 +254,10 @@ def replay(
         graph = rewire.with_option(graph, "outputs/publish", "address", address)
     if out is not None:
         graph = rewire.with_results(graph, str(out.resolve()), about.unix_offset_ns)
-        out.unlink(missing_ok=True)
+        try:
+            out.unlink(missing_ok=True)  # an old one must not be taken for this one's
+        except OSError as error:
+            raise UserError(f"{out}: cannot be written: {(error.strerror or '').lower()}") from None
     _run(check(graph), seconds=None)
     if out is not None and not out.exists():
         raise UserError(f"{out}: not written")

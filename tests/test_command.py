@@ -47,3 +47,5 @@ def test_replay_takes_the_recording_in_place_of_the_devices(asked, tmp_path):
     assert graph.nodes["publish"].options["address"] == "tcp://127.0.0.1:9"
     assert graph.nodes["publish"].options["unix_offset_ns"] == 1_700_000_000_000_000_000
     assert seconds is None
+    with pytest.raises(UserError, match="cannot be written"):
+        asked("replay", path, "--out", tmp_path)

@@ -19,6 +19,7 @@ def test_what_was_recorded_until_ctrl_c_is_understood_again_to_the_byte_as_in_an
     folder, out = tmp_path / "recordings", tmp_path / "again.jsonl"
     with Running("--source", TALKER, "--loop", "--record", folder) as run:
         said = run.next("transcript.final", text=SENTENCES[0])
+        run.next("transcript.partial", segment=1)
         begun = time.monotonic()
         os.killpg(run.process.pid, signal.SIGINT)
         run.process.wait(20)
@@ -28,6 +29,7 @@ def test_what_was_recorded_until_ctrl_c_is_understood_again_to_the_byte_as_in_an
     with recording.open("rb") as file:
         kept = [json.loads(row[2].data) for row in make_reader(file).iter_messages(topics="transcript.final")]
     assert kept[0]["words"] == said["words"]
+    assert [final["segment"] for final in kept] == [0, 1]  # what was being said is kept too
     damage = Counter()
     assert {m.port for m in read(str(recording), damage)} == {"audio", "picture"}
     assert not damage
