@@ -24,6 +24,8 @@ from nodes.runtime.messages import FRAME_NS, Audio, Gap, Picture
 from nodes.runtime.node import Context
 from nodes.sources.archive import probe, read
 
+pytestmark = pytest.mark.live
+
 NAME = re.compile(r"hearsee-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}Z\.mcap")
 RANDOM = np.random.default_rng(3)
 
