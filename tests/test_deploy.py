@@ -1,5 +1,6 @@
 """What stands in deploy/, checked as far as a machine without systemd, podman and a robot reaches."""
 
+import copy
 import re
 import shlex
 import shutil
@@ -8,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -40,6 +42,11 @@ def test_systemd_finds_nothing_wrong_with_a_unit(unit, tmp_path):
     (tmp_path / unit.name).write_text(text)
     done = run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(tmp_path / unit.name))
     assert (done.returncode, done.stderr) == (0, "")
+    (tmp_path / f"{unit.name}.d").mkdir()
+    joins = (DEPLOY / "join.conf").read_text().replace("/opt/hearsee", str(tmp_path / "hearsee"))
+    (tmp_path / f"{unit.name}.d" / "join.conf").write_text(joins)
+    done = run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(tmp_path / unit.name))
+    assert (done.returncode, done.stderr) == (0, ""), "with join.conf"
     wrong = text.replace("[Service]", "[Service]\nProtectSistem=strict\nWatchdogSec=soon")
     (tmp_path / unit.name).write_text(wrong)
     done = run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(tmp_path / unit.name))
@@ -101,3 +108,25 @@ def test_a_container_installs_what_the_makefile_does(extras, tmp_path):
     assert would.returncode == 0, would.stderr
     assert "pip install" in would.stdout
     assert re.search(r'"\$REQUIREMENTS" +gpu', would.stdout) is not None or not extras
+
+
+def test_ray_takes_the_cluster_file_and_would_not_take_a_wrong_one():
+    from ray.autoscaler._private.util import prepare_config, validate_config
+
+    config = yaml.safe_load((DEPLOY / "ray-cluster.yaml").read_text())
+    validate_config(prepare_config(copy.deepcopy(config)))
+    commands = " ".join(config["setup_commands"] + config["head_start_ray_commands"])
+    assert "ray start" not in commands, "hearsee starts its own"
+    for named in re.findall(r"/opt/hearsee/(deploy/[a-z.]+)", commands):
+        assert (ROOT / named).is_file()
+    with pytest.raises(Exception, match="file_mount"):
+        validate_config(prepare_config({**config, "file_mount": {}}))
+
+
+def test_the_second_host_joins_by_a_command_there_is():
+    lines = (DEPLOY / "join.conf").read_text()
+    *_, started = re.findall(r"^ExecStart=(.*)$", lines, re.MULTILINE)
+    python, file, command, *arguments = shlex.split(started)
+    assert (python, file) == ("/opt/hearsee/.venv/bin/python", "launch.py")
+    options = told(command)
+    assert all(argument in options for argument in arguments if argument.startswith("--"))
