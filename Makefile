@@ -5,9 +5,10 @@ RUN = .venv/bin/python
 # -qq: pip says something only when it fails. No byte-compiling: it costs more than it saves the first start.
 PIP = $(RUN) -m pip install -qq --disable-pip-version-check --prefer-binary --no-compile
 
-# What the tests need of Debian: voices, a sound server, media tools, a C compiler for the C example.
+# What the tests need of Debian: voices, a sound server, media tools, a C compiler for the C example, namespaces.
 DEBIAN = espeak-ng flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts \
-	pulseaudio pulseaudio-utils libasound2-plugins libportaudio2 libgl1 ffmpeg gcc libc6-dev libzmq3-dev
+	pulseaudio pulseaudio-utils libasound2-plugins libportaudio2 libgl1 ffmpeg gcc libc6-dev libzmq3-dev \
+	iproute2
 
 .PHONY: help demo test lint types bench figures clean debian
 .DELETE_ON_ERROR:

@@ -13,9 +13,11 @@ between the two.  The estimate is their middle, its uncertainty half their dista
 
 # Two crystals, and a clock that is being slewed by NTP, run apart by no more than this.
 DRIFT = 500e-6
-NEEDED = 4
-# What is applied follows the estimate at this rate, so that times stay in order and models of devices calm.
+# The first questions are asked while the connection is being made: they are late there, not late back.
+NEEDED = 12
+# What is applied follows the estimate at this rate, so that times stay in order; farther off it jumps.
 SLEW = 5e-3
+FAR_NS = 10_000_000
 
 
 class HostClock:
@@ -63,7 +65,8 @@ class HostClock:
         """What makes of a time of that host one of this; only once it is ``known``."""
         assert self._applied is not None
         target, most = (self._low + self._high) / 2, SLEW * max(0, now_ns - self._applied_ns)
-        self._applied += max(-most, min(most, target - self._applied))
+        error = target - self._applied
+        self._applied += error if abs(error) > FAR_NS else max(-most, min(most, error))
         self._applied_ns = now_ns
         return round(self._applied)
 
