@@ -67,7 +67,7 @@ def test_the_truth_is_within_the_bounds_whatever_the_delays_losses_and_drift(
     jitter_ms=st.sampled_from([0.1, 2.0, 10.0, 30.0]),
     loss=st.sampled_from([0.0, 0.02, 0.3]),
 )
-def test_jitter_and_loss_that_are_alike_both_ways_leave_a_few_milliseconds(seed, ppm, jitter_ms, loss):
+def test_jitter_and_loss_that_are_alike_both_ways_leave_less_than_half_of_it(seed, ppm, jitter_ms, loss):
     chance, clock, there = random.Random(seed), HostClock(), There(-7 * 10**12, ppm)
     worst_ns = 0
     for i in range(1200):  # five minutes
@@ -77,7 +77,8 @@ def test_jitter_and_loss_that_are_alike_both_ways_leave_a_few_milliseconds(seed,
         now_ns = exchange(clock, there, 10 * SECOND + i * SECOND // 4, round(to_ms * MS), round(back_ms * MS))
         if i > 40:
             worst_ns = max(worst_ns, abs(clock.offset_ns(now_ns) - there.truth_ns(now_ns)))
-    assert worst_ns < (1.0 + jitter_ms / 4) * MS
+    # An unlucky stretch of a few seconds has no quick message one way; older bounds have loosened by then.
+    assert worst_ns < (1.0 + jitter_ms / 2) * MS
 
 
 @given(step_s=st.floats(0.5, 10_000), forward=st.booleans(), drawn=st.integers(0, 10**6))
