@@ -66,6 +66,10 @@ def _clocks(key: str, unit: float) -> Callable[[Told], Samples]:
     ]
 
 
+def _hosts(key: str, unit: float = 1.0) -> Callable[[Told], Samples]:
+    return lambda told: [((name,), clock[key] * unit) for name, clock in told.body.clocks.items()]
+
+
 def _quantiles(each: dict[str, dict[str, Any]], what: str) -> Samples:
     for name, times in each.items():
         for quantile, key in QUANTILES.items():
@@ -178,6 +182,20 @@ FAMILIES = (
         "how far the device's times may be off",
         _clocks("uncertainty_ms", 1e-3),
     ),
+    Family(
+        "hearsee_host_offset_seconds",
+        ("host",),
+        "to be added to the times of another host",
+        _hosts("offset_ms", 1e-3),
+    ),
+    Family(
+        "hearsee_host_uncertainty_seconds",
+        ("host",),
+        "how far that may be off",
+        _hosts("uncertainty_ms", 1e-3),
+    ),
+    Family("hearsee_host_delay_seconds", ("host",), "to another host and back", _hosts("delay_ms", 1e-3)),
+    Family("hearsee_host_heard_seconds", ("host",), "since its clock was last heard", _hosts("heard_s")),
     Family("hearsee_edge_queue_messages", ("edge",), "messages that wait on it", _edges("messages")),
     Family("hearsee_edge_queue_bytes", ("edge",), "bytes that wait on it", _edges("bytes")),
     Family(

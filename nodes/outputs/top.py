@@ -86,6 +86,7 @@ def table(before: dict[str, Any], now: dict[str, Any], silent_s: float = 0.0) ->
         _edges(before, now),
         "",
         _topics(now),
+        *((Text(), _hosts(now)) if now.get("clocks") else ()),
     )
 
 
@@ -161,6 +162,14 @@ def _topics(now: dict[str, Any]) -> Table:
     made = _columns("topic", "delay ms>")
     for topic, delay in now["delays"].items():
         made.add_row(_text(topic), _p50_p99(delay, ""))
+    return made
+
+
+def _hosts(now: dict[str, Any]) -> Table:
+    made = _columns("host", "offset ms>", "there and back ms>", "heard>")
+    for name, clock in now["clocks"].items():
+        offset = f"{clock['offset_ms']:.1f} ± {clock['uncertainty_ms']:.1f}"
+        made.add_row(_text(name), offset, f"{clock['delay_ms']:.1f}", f"{clock['heard_s']:.1f} s ago")
     return made
 
 

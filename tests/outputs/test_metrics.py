@@ -68,6 +68,7 @@ def told(node):
 
 def test_everything_status_tells_is_a_metric(publisher):
     capture = health("capture", nodes={"microphone": MICROPHONE}, edges=EDGES)
+    capture.clocks = {"robot": {"offset_ms": -41.5, "uncertainty_ms": 0.2, "delay_ms": 0.4, "heard_s": 0.1}}
     publisher.step([capture, health("perceive", state="restarting", nodes={"face": FACE}), gap("none")])
     publisher.step([transcript("bin"), transcript("bin blue", final=True)])
     samples = told(publisher)
@@ -88,6 +89,8 @@ def test_everything_status_tells_is_a_metric(publisher):
     assert samples["hearsee_engine_info", "audio", "face", 'onnxruntime "float32"'] == 1
     assert samples["hearsee_clock_rate_ratio", "microphone"] == pytest.approx(20e-6)
     assert samples["hearsee_clock_uncertainty_seconds", "microphone"] == 0.0005
+    assert samples["hearsee_host_offset_seconds", "robot"] == pytest.approx(-0.0415)
+    assert samples["hearsee_host_heard_seconds", "robot"] == 0.1
     assert samples["hearsee_edge_queue_bytes", "microphone/audio>perceive"] == 4500
     assert samples["hearsee_edge_dropped_total", "microphone/audio>perceive"] == 17
     assert samples["hearsee_published_total", "transcript.final"] == 1

@@ -34,6 +34,7 @@ FACE = {
     "gaps": {"face": "camera 0 not found"},
     "engines": {"audio": "onnxruntime"},
 }
+ROBOT = {"offset_ms": -41.5, "uncertainty_ms": 0.2, "delay_ms": 0.4, "heard_s": 0.1}
 EDGES = {"microphone/audio>perceive": {"queued": 3, "queued_bytes": 4500, "dropped": 17}}
 
 
@@ -108,10 +109,12 @@ def test_what_happened_since_the_status_before_is_told_by_the_second():
         console.print(
             top._nodes(before, {"nodes": {"microphone": MICROPHONE}}, 2.0),
             top._edges(before, {"drops": {"microphone/audio>perceive": 17}, "queues": {}}),
+            top._hosts({"clocks": {"robot": ROBOT}}),
         )
     lines = [" ".join(line.split()) for line in said.get().splitlines()]
     assert any(line.startswith("microphone 25.0") for line in lines)
     assert "microphone/audio>perceive 0 0.0 17 +5" in lines
+    assert "robot -41.5 ± 0.2 0.4 0.1 s ago" in lines
 
 
 def test_where_nothing_answers_it_ends_with_one_line(monkeypatch):
