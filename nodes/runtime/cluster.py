@@ -18,6 +18,7 @@ from typing import Any
 from nodes.outputs import keys
 from nodes.runtime.actor import FOLDER_VARIABLE, KEYS_VARIABLE
 from nodes.runtime.endpoint import check_own, endpoint
+from nodes.runtime.errors import UserError
 from nodes.runtime.graph import LOCAL, ClusterSpec
 
 os.environ.update(
@@ -113,7 +114,14 @@ def joined_ray(
 ) -> Iterator[Any]:
     """This host, at its address ``own``, as ``name`` in the cluster at ``head``; gives its Ray process."""
     _be_member(folder, folder_of_keys)
-    node = _node(folder, 1, name, own, port, endpoint(head, port))
+    try:
+        node = _node(folder, 1, name, own, port, endpoint(head, port))
+    except (Exception, SystemExit) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"{endpoint(head, port)}: cannot be joined ({reason}); {folder_of_keys}/hosts must be a copy of"
+            " that host's, and the ports of both be open to each other (docs/hosts.md)"
+        ) from error
     try:
         yield node.all_processes["raylet"][0].process
     finally:

@@ -2,8 +2,9 @@
 
 import signal
 import socket
-import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from nodes.runtime.errors import UserError
 from nodes.runtime.graph import LOCAL, is_id
 
 TRY_S = 1.0
+AGAIN_S = 5.0
 LOOK_S = 1.0
 GONE_AFTER = 3  # refusals in a row: nobody is there; a cut link refuses nothing
 CONNECT_S = 2.0
@@ -23,7 +25,8 @@ def join(head: str, name: str, keys: Path, own: str | None, tell: Callable[[str]
     """Joins the pipeline at ``head`` (ADDRESS or ADDRESS:PORT) as ``name``, again and again, until Ctrl-C.
 
     own: this host's address; None for the one by which it reaches ``head``.  tell: is given a line for every
-    change.  Raises UserError for an address, a name or keys that cannot be.
+    change, and for every new reason why it cannot join now.  Raises UserError for an address, a name or keys
+    that cannot be.
     """
     address, port = parse_endpoint(head)
     if not is_id(name) or name == LOCAL:
@@ -32,33 +35,53 @@ def join(head: str, name: str, keys: Path, own: str | None, tell: Callable[[str]
         )
     certificates.edge(keys)
     certificates.token(keys)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, frame: stop.set())
     told = ""
-    while not stop.is_set():
-        if not _answers(address, port):
-            if told != "waiting":
-                told = "waiting"
-                tell(f"waiting for hearsee at {endpoint(address, port)}; Ctrl-C stops")
-            stop.wait(TRY_S)
-            continue
-        here = own or own_address(address, port)
-        check_own(here, port)
-        with run_folder() as folder, joined_ray(folder, name, here, address, port, keys) as ray_process:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, lambda number, frame: stop.set())
-            told = "joined"
-            tell(f"joined {endpoint(address, port)} as {name}, here at {here}; Ctrl-C leaves")
-            _stay(ray_process, address, port, stop)
-        if not stop.is_set():
-            tell("hearsee there has ended, or has given this host up")
+    with suppress(KeyboardInterrupt):
+        while True:
+            _on_signals(_interrupt)
+            if not _answers(address, port):
+                if told != "waiting":
+                    told = "waiting"
+                    tell(f"waiting for hearsee at {endpoint(address, port)}; Ctrl-C stops")
+                time.sleep(TRY_S)
+                continue
+            here = own or own_address(address, port)
+            check_own(here, port)
+            try:
+                with run_folder() as folder, joined_ray(folder, name, here, address, port, keys) as process:
+                    try:
+                        _on_signals(_interrupt)  # Ray has put its own in their place
+                        told = "joined"
+                        tell(f"joined {endpoint(address, port)} as {name}, here at {here}; Ctrl-C leaves")
+                        _stay(process, address, port)
+                    finally:
+                        _on_signals(_nothing)  # to leave takes two seconds at most
+                tell("hearsee there has ended, or has given this host up")
+            except UserError as error:  # the other side may be about to end, or to begin
+                if told != str(error):
+                    told = str(error)
+                    tell(told)
+                time.sleep(AGAIN_S)
 
 
-def _stay(ray_process: Any, address: str, port: int, stop: threading.Event) -> None:
-    """Until told to stop, until our Ray has ended, or the other side has been gone for a while."""
+def _on_signals(act: Callable[[], None]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: act())
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def _nothing() -> None:
+    pass
+
+
+def _stay(ray_process: Any, address: str, port: int) -> None:
+    """Until our Ray has ended, or the other side has been gone for a while."""
     refused = 0
-    while not stop.wait(LOOK_S) and ray_process.poll() is None and refused < GONE_AFTER:
+    while ray_process.poll() is None and refused < GONE_AFTER:
+        time.sleep(LOOK_S)
         refused = refused + 1 if _refuses(address, port) else 0
 
 
