@@ -69,3 +69,21 @@ def fitted_temperature(logits: Floats, right: Classes) -> float:
         return float(-np.log(believed[np.arange(len(right)), right] + 1e-12).mean())
 
     return float(np.exp(minimize_scalar(surprise, bounds=(-2.0, 2.5), method="bounded").x))
+
+
+def fitted_caution(logits: Floats, doubts: Floats, right: Classes) -> NDArray[np.float64]:
+    """As ``fitted_temperature``, where there are ``doubts`` [n, d] of each answer.
+
+    Returns [1 + d]: the logarithm of the temperature, and how much each doubt adds to it.
+    """
+    from scipy.optimize import minimize
+
+    told = np.column_stack([np.ones(len(doubts)), doubts])
+    at = np.arange(len(right))
+
+    def surprise(weights: NDArray[np.float64]) -> float:
+        scaled = logits / np.exp(told @ weights)[:, None]
+        scaled -= scaled.max(1, keepdims=True)
+        return float((np.log(np.exp(scaled).sum(1)) - scaled[at, right]).mean())
+
+    return np.asarray(minimize(surprise, np.zeros(told.shape[1])).x)

@@ -7,15 +7,19 @@ import numpy as np
 import pytest
 import torch
 
+import engines.sentiment
 from engines.engine import open_engine
-from engines.sentiment.face import train
+from engines.sentiment.emotions import softmax
 from engines.sentiment.face.augment import distort, shade
 from engines.sentiment.face.export import examples, export_face
 from engines.sentiment.face.measure import half_dark
-from engines.sentiment.face.model import FaceExpert, linear_resampling
+from engines.sentiment.face.model import FaceExpert, linear_resampling, one_sided
 from engines.sentiment.face.pictures import Pictures, enlarged, load_pictures, split
-from nodes.runtime.errors import UserError
+from engines.sentiment.fusion.answers import of_faces
+from engines.stream import Stream
+from nodes.runtime.messages import FACE_SIZE
 
+WEIGHTS = Path(engines.sentiment.__file__).parent / "weights"
 DATA = Path(__file__).parents[2] / "../shared/data"
 needs_fer = pytest.mark.skipif(not (DATA / "fer2013.zip").is_file(), reason="no ../shared/data/fer2013.zip")
 
@@ -84,6 +88,22 @@ def test_half_a_face_goes_dark_and_the_other_half_stays():
     torch.testing.assert_close(right, torch.tensor([200.0, 20.0]), atol=2, rtol=0)
 
 
+def test_how_much_darker_one_side_is_is_seen_from_either_side_and_at_any_exposure(network):
+    dark = torch.full((2, 64, 64), 200.0)
+    dark[0, :, :32] = dark[1, :, 32:] = 60
+    torch.testing.assert_close(one_sided(dark), torch.full((2,), 204 / 64).log())
+    torch.testing.assert_close(one_sided(dark / 2), one_sided(dark), atol=0.05, rtol=0)
+    assert one_sided(torch.full((1, 64, 64), 90.0)) == 0
+    with torch.no_grad():
+        bold = network(dark)["logits"]
+        network.caution.fill_(0.5)
+        careful = network(dark)["logits"]
+        network.caution.zero_()
+    torch.testing.assert_close(
+        careful, bold / torch.exp(0.5 * one_sided(dark))[:, None], atol=0.02, rtol=0.05
+    )
+
+
 def test_shading_never_lightens():
     g = torch.Generator().manual_seed(1)
     plain = torch.rand(6, 64, 64, generator=g) * 255
@@ -112,9 +132,15 @@ def test_kept_pictures_are_a_twentieth_and_no_other_is_like_them_by_name():
 
 
 @needs_fer
-def test_a_stage_that_does_not_exist_is_named(tmp_path):
-    with pytest.raises(UserError, match="teacher=100"):
-        train.main(work=tmp_path, data=DATA, out=tmp_path, steps="fase=3")
+def test_the_shipped_expert_recognises_what_it_never_saw_and_is_less_sure_in_the_dark():
+    pictures = load_pictures(DATA, "PublicTest", limit=500)
+    faces = enlarged(pictures.images, FACE_SIZE)
+    engine = Stream(WEIGHTS / "face.onnx", {"face": (1, FACE_SIZE, FACE_SIZE)}, {"face"})
+    labels = pictures.labels.tolist()
+    clear = of_faces(engine, faces, labels)
+    dark = of_faces(engine, half_dark(torch.from_numpy(faces), 0.03).numpy(), labels)
+    assert (clear.logits.argmax(-1) == clear.labels).mean() > 0.62, "its card says what it is of all of them"
+    assert softmax(clear.logits).max(-1).mean() > softmax(dark.logits).max(-1).mean()
 
 
 def test_pictures_can_be_chosen():

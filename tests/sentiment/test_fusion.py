@@ -47,7 +47,9 @@ def answers(seed, strength, each=40):
 
 @pytest.fixture(scope="module")
 def learnt():
-    return {name: [answers(i, 1.0), answers(i + 10, 1.0)] for i, name in enumerate(MODALITIES)}
+    return {
+        name: [answers(i, 1.0, each=160), answers(i + 10, 1.0, each=160)] for i, name in enumerate(MODALITIES)
+    }
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +68,14 @@ def test_trios_have_one_label_each_and_every_emotion_as_often():
     trios = draw(sets, 5, np.random.default_rng(1))
     assert torch.bincount(trios.labels).tolist() == [5] * 7
     assert (trios.logits.argmax(-1) == trios.labels[:, None]).all()
+
+
+def test_a_set_is_drawn_from_as_often_as_the_root_of_its_size():
+    few, many = answers(0, 1.0, each=10), answers(1, 1.0, each=90)
+    few.affect[:] = 1
+    sets = {name: [few, many] for name in MODALITIES}
+    trios = draw(sets, 800, np.random.default_rng(2))
+    assert float(trios.affect.mean()) == pytest.approx(1 / 4, abs=0.03)
 
 
 def test_trios_of_an_emotion_nobody_shows_are_refused():

@@ -11,8 +11,8 @@ import engines.sentiment
 from engines.engine import ModelError, open_engine
 from engines.golden import TOLERANCE, golden_error, golden_path
 from engines.sentiment.emotions import EMOTIONS, softmax
+from engines.sentiment.measures import fitted_caution
 from engines.sentiment.words.batches import Degrade
-from engines.sentiment.words.caution import fitted
 from engines.sentiment.words.corpora import Sentence, meld, split, sst, unmarked
 from engines.sentiment.words.grams import ALWAYS, BUCKETS, MOST, NONE, buckets
 from engines.sentiment.words.measure import conditions, read
@@ -121,8 +121,8 @@ def test_caution_grows_with_what_makes_answers_wrong():
     logits = rng.normal(size=(6000, 7)).astype(np.float32)
     logits[np.arange(6000), right] += 1.5
     logits *= np.exp(0.3 + 0.8 * doubts[:, :1])  # boasts more the more the first doubt says
-    told = fitted(logits, doubts, right)
-    plain = fitted(logits / np.exp(0.3 + 0.8 * doubts[:, :1]), doubts, right)
+    told = fitted_caution(logits, doubts, right)
+    plain = fitted_caution(logits / np.exp(0.3 + 0.8 * doubts[:, :1]), doubts, right)
     assert told - plain == pytest.approx([0.3, 0.8, 0.0], abs=0.02)
 
 

@@ -1,7 +1,5 @@
 """The face expert's model card."""
 
-from collections.abc import Mapping
-
 from engines.sentiment.emotions import EMOTIONS
 from engines.sentiment.face.measure import Table
 from engines.sentiment.face.model import FaceExpert
@@ -21,10 +19,9 @@ coordinates of the emotions on the circumplex (`engines/sentiment/emotions.py`);
 ## Trained on
 
 FER2013 `Training/` alone (Goodfellow et al. 2013; Kaggle challenge, research use: so are these weights): {learnt:,} pictures
-to learn from and {kept:,} kept to choose and calibrate by (crc32 of the name % 20 is 0).  First a network too wide to live
-with, {teacher:,} steps; then this one, {steps:,} steps of {batch}, from the labels and the wide one's beliefs (distillation).
-AdamW, peak rate {rate:g}, averaged weights, seed {seed}, `python -m engines.sentiment.face.train`.  Mirrored, turned, scaled,
-moved; lit from one side, over- and underexposed, blurred, noisy, partly covered; blended by twos (mixup).
+to learn from and {kept:,} kept to choose and calibrate by (crc32 of the name % 20 is 0).  {steps:,} steps of {batch}, AdamW,
+peak rate {rate:g}, averaged weights, seed {seed}, `python -m engines.sentiment.face.train`.  Mirrored, turned, scaled, moved;
+lit from one side, over- and underexposed, blurred, noisy, partly covered; blended by twos (mixup).
 
 ## Measured
 
@@ -32,7 +29,9 @@ moved; lit from one side, over- and underexposed, blurred, noisy, partly covered
 
 {rows}
 
-Expected calibration error on PublicTest: {before:.3f} before, {after:.3f} after the temperature.
+Expected calibration error on PublicTest: {before:.3f} before, {after:.3f} after the temperature, which was set by the kept
+pictures, as they are and with a lamp beside them: the more one side is darker, the less it believes (the logarithm of its
+temperature gains {caution:+.2f} for each factor of e between the brightness of left and right).
 
 Confusion on PublicTest (rows: right; columns: found):
 
@@ -46,21 +45,18 @@ Confusion on PublicTest (rows: right; columns: found):
 """
 
 
-def card(
-    network: FaceExpert, learnt: Pictures, kept: Pictures, table: Table, recipes: Mapping[str, Recipe]
-) -> str:
+def card(network: FaceExpert, learnt: Pictures, kept: Pictures, table: Table, recipe: Recipe) -> str:
     head = "| | " + " | ".join(EMOTIONS) + " |\n" + "|---" * (len(EMOTIONS) + 1) + "|"
     body = (
         f"| {name} | " + " | ".join(str(count) for count in row) + " |"
         for name, row in zip(EMOTIONS, table.confusion, strict=True)
     )
-    recipe = recipes["face"]
     return CARD.format(
         parameters=sum(p.numel() for p in network.parameters()),
         temperature=table.temperature,
+        caution=float(network.caution),
         learnt=len(learnt.labels),
         kept=len(kept.labels),
-        teacher=recipes["teacher"].steps,
         steps=recipe.steps,
         batch=recipe.batch,
         rate=recipe.peak_rate,

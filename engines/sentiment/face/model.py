@@ -27,9 +27,7 @@ class Size:
     dropout: float = 0.2
 
 
-SMALL = Size()
-# Too slow to live with; what it believes of a picture is what the small one learns beside the label.
-TEACHER = Size(widths=(64, 128, 256, 448), blocks=(2, 2, 2), dropout=0.4)
+SIZE = Size()
 
 
 class Block(nn.Module):
@@ -57,13 +55,15 @@ class FaceExpert(nn.Module):
     logits: float32 [n, 7] in the order of ``EMOTIONS``;
     affect: float32 [n, 2], expected valence and arousal on the circumplex, no more than the logits tell;
     embedding: float32 [n, 64], what the logits are read from.
+    caution: by how much the logits are divided, in logarithms, for each time (e) that one side is darker.
     """
 
     resample: Tensor
     circumplex: Tensor
     temperature: Tensor
+    caution: Tensor
 
-    def __init__(self, size: Size = SMALL) -> None:
+    def __init__(self, size: Size = SIZE) -> None:
         super().__init__()
         self.size = size
         w = size.widths
@@ -78,18 +78,27 @@ class FaceExpert(nn.Module):
         self.register_buffer("resample", linear_resampling(FACE_SIZE, INNER))
         self.register_buffer("circumplex", torch.from_numpy(CIRCUMPLEX.copy()))
         self.register_buffer("temperature", torch.ones(()))
+        self.register_buffer("caution", torch.zeros(()))
 
     def forward(self, face: Tensor) -> dict[str, Tensor]:
         with torch.autocast(face.device.type, enabled=False):  # bfloat16 has no 256 grey levels
             x = self.resample @ face.float() @ self.resample.T  # [n,48,48]
+            aside = one_sided(x)
             x = x - x.mean(dim=(1, 2), keepdim=True)
             x = x / (x.square().mean(dim=(1, 2), keepdim=True).sqrt() + 4.0)  # 4 grey levels: only noise
         x = F.relu(self.stem_norm(self.stem(x[:, None])))  # [n,24,48,48]
         x = self.stages(x).mean((2, 3))  # [n,176]
         embedding = self.embed(self.drop(x)).float()
-        logits = self.head(F.relu(embedding)).float()
+        logits = self.head(F.relu(embedding)).float() / (self.caution * aside).exp()[:, None]
         affect = (logits / self.temperature).softmax(-1) @ self.circumplex
         return {"logits": logits, "affect": affect, "embedding": embedding}
+
+
+def one_sided(faces: Tensor) -> Tensor:
+    """float32 [n]: the logarithm of how much brighter one side of ``faces`` [n, S, S] is than the other."""
+    middle = faces.shape[-1] // 2
+    left, right = (faces[:, :, side].mean((1, 2)) for side in (slice(middle), slice(middle, None)))
+    return ((left + 4) / (right + 4)).log().abs()  # 4 grey levels: only noise
 
 
 def linear_resampling(source: int, target: int) -> Tensor:

@@ -7,13 +7,16 @@ from engines.sentiment.fusion.missing import RATES, Subset
 from engines.sentiment.fusion.model import MODALITIES
 
 
-def subset_table(rows: Sequence[Subset]) -> str:
+def subset_table(rows: Sequence[Subset], single: Mapping[str, float]) -> str:
+    """A row for each subset: its experts, each fusion of them, and what that loses to having all."""
     kinds = list(rows[0].fused)
-    head = ["there", "best expert in it", *kinds]
+    head = ["there", *(f"{name} alone" for name in MODALITIES), *kinds, *(f"{kind} loses" for kind in kinds)]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for row in rows:
-        cells = [f"{row.fused[kind]:.1%}" for kind in kinds]
-        lines.append(f"| {', '.join(row.names)} | {row.best:.1%} | {' | '.join(cells)} |")
+        cells = [f"{single[name]:.1%}" if name in row.names else "" for name in MODALITIES]
+        cells += [f"{row.fused[kind]:.1%}" for kind in kinds]
+        cells += [f"{100 * (rows[0].fused[kind] - row.fused[kind]):.1f}" for kind in kinds]
+        lines.append(f"| {', '.join(row.names)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

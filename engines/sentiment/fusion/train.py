@@ -5,6 +5,7 @@ and where one is missing, on answers that were kept for choosing, is exported.
 """
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -57,16 +58,28 @@ def calibrate(network: Fusion, trios: Trios, seed: int) -> None:
     network.temperature.fill_(fitted_temperature(logits, trios.labels.numpy()))
 
 
-def crossed_temperature(kind: str, learnt: Learnt, recipe: Recipe, each: int) -> float:
-    """The mean, in logarithms, of two: each half's by a fusion learnt without it, clean (cross-fitting)."""
-    found = []
+@dataclass(frozen=True)
+class Crossed:
+    """Of one kind, by each half of what is kept, a fusion learnt without it: cross-fitting.
+
+    score: the mean of two; temperature: their mean in logarithms.
+    """
+
+    score: float
+    temperature: float
+
+
+def crossed(kind: str, learnt: Learnt, recipe: Recipe, each: int) -> Crossed:
+    """What is kept is drawn clean and worse alike: one temperature serves both."""
+    scores, temperatures = [], []
     for first in (0, 1):
         rest, kept = halved(learnt, first)
         network = fit(kind, rest, recipe)
-        clean = {modality: sets[:1] for modality, sets in kept.items()}
-        calibrate(network, draw(clean, each, np.random.default_rng(recipe.seed)), recipe.seed)
-        found.append(float(network.temperature))
-    return float(np.exp(np.mean(np.log(found))))
+        trios = draw(kept, each, np.random.default_rng(recipe.seed))
+        calibrate(network, trios, recipe.seed)
+        scores.append(score(network, trios))
+        temperatures.append(float(network.temperature))
+    return Crossed(float(np.mean(scores)), float(np.exp(np.mean(np.log(temperatures)))))
 
 
 def halved(learnt: Learnt, first: int = 0) -> tuple[Learnt, Learnt]:
@@ -86,13 +99,12 @@ def halved(learnt: Learnt, first: int = 0) -> tuple[Learnt, Learnt]:
 def train(learnt: Learnt, measured: Measured, out: Path, pictures: Path, recipe: Recipe, each: int) -> None:
     """Fits both kinds, exports one to OUT/fusion.onnx with its card, and draws to PICTURES."""
     rng = np.random.default_rng(recipe.seed)
-    rest, kept = halved(learnt)
-    choosing = draw(kept, each, rng)
-    networks = {kind: fit(kind, rest, recipe) for kind in CORES}
+    kept = {kind: crossed(kind, learnt, recipe, each) for kind in CORES}
+    networks = {kind: fit(kind, learnt, recipe) for kind in CORES}
     tested = draw({modality: [of["clean"]] for modality, of in measured.items()}, each, rng)
-    chosen = max(networks, key=lambda kind: score(networks[kind], choosing))
+    chosen = max(kept, key=lambda kind: kept[kind].score)
     network = networks[chosen]
-    network.temperature.fill_(crossed_temperature(chosen, learnt, recipe, each))
+    network.temperature.fill_(kept[chosen].temperature)
     line = export(network, out / "fusion.onnx", examples, {}, float(network.temperature), {"kind": chosen})
     console.print(line, highlight=False)
     rows, found = subsets(networks, tested), curves(networks, tested)
@@ -110,7 +122,8 @@ def train(learnt: Learnt, measured: Measured, out: Path, pictures: Path, recipe:
         temperature=float(network.temperature),
         gain=100 * (rows[0].fused[chosen] - max(single.values())),
         worst=min(100 * (row.fused[chosen] - row.best) for row in rows[1:4]),
-        subsets=report.subset_table(rows),
+        subsets=report.subset_table(rows, single),
+        chosen_by=", ".join(f"{kind} {100 * found.score:.1f} %" for kind, found in kept.items()),
         rates=report.rate_table(found),
         any_before=calibration_error(some, right),
         any_after=calibration_error(some, right, float(network.temperature)),

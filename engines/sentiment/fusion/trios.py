@@ -24,9 +24,9 @@ class Trios:
 
 
 def draw(sets: Mapping[str, Sequence[Answers]], each: int, rng: np.random.Generator) -> Trios:
-    """``each`` trios of every emotion; each modality from one of its ``sets`` after the other, at random.
+    """``each`` trios of every emotion, at random; each of ``sets`` as often as the root of its size.
 
-    An emotion that a set does not have is drawn from the others; UserError where none has it.
+    Raises UserError for an emotion that no set has.
     """
     labels = np.repeat(np.arange(len(EMOTIONS)), each)
     rows = [_draw(sets[modality], labels, rng) for modality in MODALITIES]
@@ -44,18 +44,17 @@ def _draw(sets: Sequence[Answers], labels: np.ndarray, rng: np.random.Generator)
         np.concatenate([one.affect for one in sets]),
         np.concatenate([one.labels for one in sets]),
     )
-    owner = np.concatenate([np.full(len(one.labels), i) for i, one in enumerate(sets)])
+    weight = np.concatenate([np.full(len(one.labels), len(one.labels) ** -0.5) for one in sets])
     chosen = np.empty(len(labels), np.int64)
     for label in np.unique(labels):
-        by_set = [np.flatnonzero((owner == i) & (pool.labels == label)) for i in range(len(sets))]
-        by_set = [found for found in by_set if len(found)]
-        if not by_set:
+        there = np.flatnonzero(pool.labels == label)
+        if not len(there):
             raise UserError(
                 f"no face, voice or sentence labelled {EMOTIONS[label]} to draw trios from; take more clips"
             )
-        wanted = np.flatnonzero(labels == label)
-        which = rng.integers(len(by_set), size=len(wanted))
-        chosen[wanted] = [rng.choice(by_set[i]) for i in which]
+        wanted = labels == label
+        likely = weight[there] / weight[there].sum()
+        chosen[wanted] = rng.choice(there, wanted.sum(), p=likely)
     return Answers(pool.logits[chosen], pool.embedding[chosen], pool.affect[chosen], pool.labels[chosen])
 
 

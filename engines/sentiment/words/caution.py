@@ -4,10 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy.optimize import minimize
 
-from engines.sentiment.measures import calibration_error
+from engines.sentiment.measures import calibration_error, fitted_caution
 from engines.sentiment.words.batches import Degrade, batch
 from engines.sentiment.words.corpora import Sentence
 from engines.sentiment.words.model import WordsExpert
@@ -25,7 +23,7 @@ def calibrate(network: WordsExpert, subwords: SubWords, kept: Sequence[Sentence]
     degrade = Degrade(kept, seed=6)
     rows = batch([degrade(sentence) for _ in range(ROUNDS) for sentence in kept], subwords)
     both, doubts, _ = network.believe(rows.words, rows.before, rows.grams)
-    found = fitted(both["logits"].numpy(), doubts.numpy(), rows.labels["logits"].numpy())
+    found = fitted_caution(both["logits"].numpy(), doubts.numpy(), rows.labels["logits"].numpy())
     written = batch(kept, subwords)
     right = written.labels["logits"].numpy()
 
@@ -37,21 +35,3 @@ def calibrate(network: WordsExpert, subwords: SubWords, kept: Sequence[Sentence]
     network.temperature.fill_(float(np.exp(found[0])))
     network.caution.copy_(torch.from_numpy(found[1:]))
     return before, error()
-
-
-def fitted(
-    logits: NDArray[np.float32], doubts: NDArray[np.float32], right: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """[3]: the logarithm of the temperature, and how much each of ``doubts`` [n, 2] adds to it.
-
-    Those that make the ``right`` classes likeliest, as ``measures.fitted_temperature``.
-    """
-    told = np.column_stack([np.ones(len(doubts)), doubts])
-    at = np.arange(len(right))
-
-    def surprise(weights: NDArray[np.float64]) -> float:
-        scaled = logits / np.exp(told @ weights)[:, None]
-        scaled -= scaled.max(1, keepdims=True)
-        return float((np.log(np.exp(scaled).sum(1)) - scaled[at, right]).mean())
-
-    return np.asarray(minimize(surprise, np.zeros(told.shape[1])).x)
