@@ -27,7 +27,7 @@ QUEUE = (
 LONGEST_SUBSCRIPTION = 512  # bytes; a CURVE handshake has to fit as well
 SUBSCRIPTIONS_A_STEP = 1000
 SUBSCRIPTIONS_AHEAD = 100  # that ZeroMQ takes from one subscriber before they are read here
-# ZeroMQ keeps every subscription, at 40 bytes for each letter, and knows no bound: a flood is ended here.
+# ZeroMQ keeps every subscription, tens of bytes for each letter, and has no bound: a flood is ended here.
 USELESS_BYTES = 100_000
 FULL_STEPS = 10
 COMPLAIN_S = 60.0

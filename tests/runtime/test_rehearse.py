@@ -62,11 +62,11 @@ def rehearsal(tmp_path):
 
 
 def test_a_model_that_opens_for_ever_is_said_in_one_line(rehearsal):
-    process = rehearsal(4)
+    process = rehearsal(6)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 2
     [line] = said.strip().splitlines()
-    assert line.startswith("error: sentiment: not open after 4 s; perhaps a model or media file")
+    assert line.startswith("error: sentiment: not open after 6 s; perhaps a model or media file")
 
 
 def test_ctrl_c_ends_it_at_once(rehearsal):
