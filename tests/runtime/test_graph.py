@@ -229,6 +229,7 @@ def test_bounds_and_places_of_groups(tmp_path):
     [
         ("captur: {}", "pipeline.yaml:28: groups: unknown key 'captur'; did you mean 'capture'?"),
         ("capture: {runs: robot}", "groups.capture: unknown key 'runs'; did you mean 'runs_on'?"),
+        ("capture: {memory_mb: 0}", "groups.capture: expected int >= 1 at memory_mb"),
         (
             "capture: {runs_on: robot}",
             "pipeline.yaml:28: groups.capture.runs_on: 'robot' is another host, and this one does not say",

@@ -151,8 +151,6 @@ def test_a_group_that_leaks_is_started_again_before_it_takes_the_machine(tmp_pat
 
 def test_a_machine_that_stood_still_restarts_nobody(tmp_path, folder, monkeypatch, caplog):
     """Everything is stopped, for longer than a group may take to answer, and goes on."""
-    monkeypatch.setattr(supervisor, "ANSWER_S", 1.0)
-    monkeypatch.setattr(supervisor, "STILL_S", 1.0)
     asleep = threading.Event()
     wait = supervisor.Supervisor._wait
 
@@ -161,7 +159,7 @@ def test_a_machine_that_stood_still_restarts_nobody(tmp_path, folder, monkeypatc
             asleep.clear()
             for pid in pids:
                 os.kill(pid, signal.SIGSTOP)
-            time.sleep(4)
+            time.sleep(supervisor.ANSWER_S + 1)
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)
         return wait(self)
@@ -171,7 +169,7 @@ def test_a_machine_that_stood_still_restarts_nobody(tmp_path, folder, monkeypatc
         groups = ("capture", "perceive", "publish")
         pids = [run.until(lambda name=name: run.health(name))["pid"] for name in groups]
         asleep.set()
-        run.until(lambda: "everything stood still for 4 s" in caplog.text)
+        run.until(lambda: "everything stood still for" in caplog.text)
         heard = len(run.rows("Audio"))
         run.until(lambda: len(run.rows("Audio")) > heard + 75)
         assert [run.health(name)["pid"] for name in groups] == pids
