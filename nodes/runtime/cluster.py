@@ -115,9 +115,10 @@ def joined_ray(
     """This host, at its address ``own``, as ``name`` in the cluster at ``head``; gives its Ray process."""
     _be_member(folder, folder_of_keys)
     try:
-        node = _node(folder, 1, name, own, port, endpoint(head, port))
+        with _silent():
+            node = _node(folder, 1, name, own, port, endpoint(head, port))
     except (Exception, SystemExit) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1][:100]
         raise UserError(
             f"{endpoint(head, port)}: cannot be joined ({reason}); {folder_of_keys}/hosts must be a copy of"
             " that host's, and the ports of both be open to each other (docs/hosts.md)"
@@ -163,6 +164,19 @@ def _node(folder: Path, workers: int, name: str, own: str, port: int, head: str 
         "temp_dir": str(folder / "ray"),
     }
     return Node(RayParams(**parameters), head=head is None, shutdown_at_exit=False, spawn_reaper=True)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Ray complains to stderr every second while it is not let in; what is wrong is said once, by us."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _end(node: Any) -> None:
