@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from nodes.outputs import keys
 from nodes.runtime.actor import FOLDER_VARIABLE, KEYS_VARIABLE
 from nodes.runtime.endpoint import check_own, endpoint
@@ -33,7 +35,6 @@ os.environ.update(
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
     }
 )
-import psutil  # Ray brings its own
 import ray
 
 __all__ = ["cluster_ray", "joined_ray", "private_ray", "ray", "run_folder"]
