@@ -48,6 +48,10 @@ def _read(golden: Path) -> tuple[Arrays, Arrays]:
             arrays = {name: file[name] for name in file.files}
     except Exception as error:  # numpy and zipfile raise anything on bytes that are not theirs
         raise ModelError(f"{golden}: no golden file, or damaged; restore it") from error
+    for name, value in arrays.items():
+        # What does not begin as an array does comes as its bytes.
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in "biuf":
+            raise ModelError(f"{golden}: {name[:80]!r} is no array of numbers; restore it")
     feeds = {name[3:]: value for name, value in arrays.items() if name.startswith("in.")}
     expected = {name[4:]: value for name, value in arrays.items() if name.startswith("out.")}
     if not expected:
