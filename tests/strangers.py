@@ -134,6 +134,17 @@ class Raw:
             frames += [length, part]
         return self.send(b"".join(frames))
 
+    def is_cut_off_at_last(self):
+        """What was sent may lie unread for a while, so it is waited for, 10 s at most."""
+        try:
+            while self.socket.recv(4096):
+                pass
+        except ConnectionError:
+            return True
+        except TimeoutError:
+            return self.cut_off
+        return True
+
     def close(self):
         self.socket.close()
 

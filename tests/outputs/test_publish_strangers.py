@@ -96,7 +96,7 @@ def test_ten_thousand_malformed_messages(publisher, subscriber, caplog):
         assert next_seq(subscriber) > before
         rounds.append(settled(process, fds))
     assert grown(rounds) < 8 * MEGABYTE, rounds
-    assert {opened for _, opened in rounds} == {fds}
+    assert max(opened for _, opened in rounds) <= fds
     assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) <= 1
 
 
@@ -110,12 +110,12 @@ def test_ten_thousand_topics_that_nobody_publishes(publisher, subscriber, caplog
         for _ in range(100):
             if not all(stranger.send_parts([b"\1" + rng.randbytes(500)]) for _ in range(100)):
                 break
-        assert stranger.cut_off
+        assert stranger.is_cut_off_at_last()
         stranger.close()
         assert next_seq(subscriber) > 0
         rounds.append(settled(process, before[1]))
     assert max(memory for memory, _ in rounds) - before[0] < 40 * MEGABYTE, rounds
-    assert {opened for _, opened in rounds} == {before[1]}
+    assert max(opened for _, opened in rounds) <= before[1]
     [line] = [record.getMessage() for record in caplog.records]
     assert line.startswith(f"publish: {publisher.address}: somebody subscribes to what is never published")
 
