@@ -26,9 +26,7 @@ QUEUE = (
 )
 LONGEST_SUBSCRIPTION = 512  # bytes; a CURVE handshake has to fit as well
 SUBSCRIPTIONS_A_STEP = 1000
-# That ZeroMQ takes from one subscriber before they are read here.  Within one call it goes on while there are
-# more: with room for a hundred a quick flood was swallowed whole, 25 kB of memory for each of its messages.
-SUBSCRIPTIONS_AHEAD = 1
+SUBSCRIPTIONS_AHEAD = 100  # that ZeroMQ takes from one subscriber before they are read here
 # ZeroMQ keeps every subscription, tens of bytes for each letter, and has no bound: a flood is ended here.
 USELESS_BYTES = 100_000
 FULL_STEPS = 10

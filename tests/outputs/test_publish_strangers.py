@@ -101,7 +101,11 @@ def test_ten_thousand_malformed_messages(publisher, subscriber, caplog):
 
 
 def test_ten_thousand_topics_that_nobody_publishes(publisher, subscriber, caplog):
-    """ZeroMQ would keep them all; everybody is dropped, who belongs here is back at once."""
+    """ZeroMQ would keep them all; everybody is dropped, who belongs here is back at once.
+
+    A quick flood is swallowed whole before that, 25 kB of memory for each of its messages: eight take no more
+    than one.
+    """
     process, rng, rounds = psutil.Process(), random.Random(0), []
     next_seq(subscriber)
     before = process.memory_info().rss, process.num_fds()
@@ -114,7 +118,7 @@ def test_ten_thousand_topics_that_nobody_publishes(publisher, subscriber, caplog
         stranger.close()
         assert next_seq(subscriber) > 0
         rounds.append(settled(process, before[1]))
-    assert max(memory for memory, _ in rounds) - before[0] < 40 * MEGABYTE, rounds
+    assert max(memory for memory, _ in rounds) - before[0] < 320 * MEGABYTE, rounds
     assert max(opened for _, opened in rounds) <= before[1]
     [line] = [record.getMessage() for record in caplog.records]
     assert line.startswith(f"publish: {publisher.address}: somebody subscribes to what is never published")
