@@ -19,10 +19,12 @@ help: ## this list
 demo: .venv/runtime ## see and hear it work: a rendered face says a sentence, its words appear
 	@$(RUN) launch.py demo
 
-# What goes by the clock runs alone; the rest runs on every core.
+# What goes by the clock runs alone; the rest runs on every core.  Promises in seconds may be broken by other work on
+# the machine: what failed by the clock is named and run once more, with the same limits.
 test: debian .venv/development lint types ## everything CI checks: style, types, tests
 	@$(RUN) -m pytest -m "not live" --numprocesses auto
-	@$(RUN) -m pytest -m live
+	@$(RUN) -m pytest -m live || { echo "once more, what failed by the clock:"; \
+		$(RUN) -m pytest -m live --last-failed --last-failed-no-failures none; }
 
 lint: .venv/development ## ruff: mistakes and style
 	@$(RUN) -m ruff check
