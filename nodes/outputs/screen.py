@@ -1,5 +1,6 @@
 """What was published, on a terminal: the words as they change, then for good, and how the pipeline is."""
 
+import re
 import time
 from types import TracebackType
 from typing import Any, TextIO
@@ -11,11 +12,13 @@ from rich.text import Text
 from nodes.runtime.printable import printable
 
 GONE_NS = 1_000_000_000  # a face that was not published for so long is not in sight any more
+_FIGURE = re.compile(r"\d+([.,]\d+)?")
 COLOURS = {"av": "green", "audio": "cyan", "video": "magenta", "none": "red"}
 
 
 class Screen:
-    """What is finished scrolls: words for good, and every change of what the status says.
+    """What is finished scrolls: words for good, and what the status says when it is new: a figure in it that
+    changes every second is not.
 
     On a terminal two lines stand below it and change in place: the words of now; mode, delay and drops.
     Written to a file or a pipe there is no place to change, so voice and face are told when they change.
@@ -81,8 +84,9 @@ class Screen:
             news, style = f"face {body['track']}", "dim"
         else:
             return
-        if self._told.get(topic) != news:
-            self._told[topic] = news
+        about = _FIGURE.sub("", news) if topic == "status" else news
+        if self._told.get(topic) != about:
+            self._told[topic] = about
             self._console.print(_line(body, news, style))
 
     def _now(self) -> Text:

@@ -137,7 +137,7 @@ class Status:
         troubles = []
         for name, group in groups.items():
             if group["state"] == "lost":
-                troubles.append(f"group {name} not heard for {group['heard_s']:.0f} s")
+                troubles.append(f"group {name} not heard")  # how long is in groups: this stays the same
             elif group["state"] not in ("running", "finished"):
                 troubles.append(f"group {name} {group['state']}")
         # Gaps of a microphone do not come here, its health tells of them; one reason passes several ports.

@@ -1,5 +1,6 @@
 """``launch.py listen`` as a user sees it: a real process on a real socket."""
 
+import io
 import json
 import os
 import pty
@@ -10,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 import zmq
 from heard import face, gap, transcript, voice
@@ -18,6 +20,8 @@ from msgspec import structs
 from nodes.outputs import keys
 from nodes.outputs.listen import listen
 from nodes.outputs.publish import Publish
+from nodes.outputs.screen import Screen
+from nodes.outputs.topics import examples
 from nodes.runtime.errors import UserError
 from nodes.runtime.node import Context
 
@@ -229,6 +233,16 @@ def test_voice_and_face_written_to_a_pipe_are_told_when_they_change(publisher, l
     assert lines == {"face 2", "speaking (av)"}
     publisher.say(voice(mode="av"), face(), voice(mode="audio"))
     assert process.stdout.readline().split(maxsplit=2)[2] == "speaking (audio)\n"
+
+
+def test_what_is_wrong_is_said_once_though_a_figure_in_it_changes_every_second():
+    out, status = io.StringIO(), msgspec.to_builtins(examples()["status"])
+    with Screen(out) as screen:
+        for says in ("too loud, 0.4% of the sound is cut off", "too loud, 12.0% of the sound is cut off"):
+            screen.show("status", status | {"says": says})
+        screen.show("status", status | {"says": "reading sound and lips"})
+    said = [line.split(maxsplit=2)[2] for line in out.getvalue().splitlines()]
+    assert said == ["too loud, 0.4% of the sound is cut off", "reading sound and lips"]
 
 
 def test_of_two_recognisers_the_voice_of_one_is_told(publisher, listener):
