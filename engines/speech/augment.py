@@ -90,6 +90,8 @@ def reverberate_and_colour(
         )
     response = response * 10 ** (gain / 20)
     low_pass = torch.where(chance(b, 0.2, generator), uniform((b, 1), 3300, 7000, generator), 1e9)
+    # Whatever was sampled at 8 kHz, as telephones and many recordings are, has nothing above 4 kHz.
+    low_pass = torch.where(chance(b, 0.2, generator), uniform((b, 1), 3400, 4000, generator), low_pass)
     high_pass = torch.where(chance(b, 0.2, generator), uniform((b, 1), 100, 350, generator), 1e-3)
     band = (
         1 / (1 + (hertz[None] / low_pass) ** 16) * (1 - 1 / (1 + (hertz[None].clamp(min=1) / high_pass) ** 8))

@@ -9,7 +9,7 @@ frames are those of its second half and one more, before which a causal model ca
 """
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -25,6 +25,8 @@ FRAME = 640  # samples
 FRAME_SECONDS = FRAME / SAMPLE_RATE
 UNSURE = -1
 PAUSE = 0.3  # seconds; shorter pauses between words still count as speaking
+CLOSE = (0.05, -0.03)  # seconds left before the first word and after the last where a clip is cut close
+CLOSE_SHARE = 0.25
 
 Timed = list[tuple[int, float, float]]
 
@@ -95,6 +97,20 @@ def place(
     return torch.where(inside, y, torch.zeros_like(y)) / 32768.0
 
 
+def cut_close(utterance: Utterance, rng: np.random.Generator) -> Utterance:
+    """Its words and nearly nothing around them, or a little less: as recordings are that a program cut."""
+    if not utterance.words:
+        return utterance
+    first, last = utterance.words[0][1], utterance.words[-1][2]
+    before, after = rng.uniform(min(CLOSE), max(CLOSE), 2)
+    start, end = max(0.0, first - before), min(utterance.seconds, last + after)
+    words = tuple((w, max(t0 - start, 0.0), min(t1, end) - start) for w, t0, t1 in utterance.words)
+    at = utterance.start
+    return replace(
+        utterance, start=at + int(start * SAMPLE_RATE), end=at + int(end * SAMPLE_RATE), words=words
+    )
+
+
 class SoundBatches:
     """Random canvases with one utterance, often followed by a second short one after a pause."""
 
@@ -126,6 +142,8 @@ class SoundBatches:
         for _ in range(self.batch):
             pool = self.by_kind[kinds[rng.choice(len(kinds), p=self.weights)]]
             first = pool[rng.integers(len(pool))]
+            if rng.random() < CLOSE_SHARE:
+                first = cut_close(first, rng)
             speed = float(rng.uniform(0.87, 1.18))
             free = self.seconds - first.seconds / speed
             begin = float(rng.uniform(0, max(0.02, min(1.2, free))))

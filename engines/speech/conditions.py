@@ -95,9 +95,13 @@ def load_rooms(folder: Path, generator: torch.Generator) -> Tensor:
 def open_bench(
     corpus: Path, lips: Sequence[Path], data: Path, hold_out: Sequence[str], seed: int, device: torch.device
 ) -> Bench:
-    """Everything read in.  Voices in ``hold_out`` become split "test"; no folders of lips, no lips."""
+    """Everything read in.  Voices in ``hold_out``, and what was made of them, become split "test"; no folders
+    of lips, no lips."""
     sounds = load_corpus(corpus, device)
-    kept = (replace(u, split="test") if u.voice in hold_out else u for u in sounds.utterances)
+    kept = (
+        replace(u, split="test") if u.voice.removesuffix("+world") in hold_out else u
+        for u in sounds.utterances
+    )
     generator = torch.Generator(device).manual_seed(seed)
     return Bench(
         device=device,

@@ -30,6 +30,7 @@ from engines.speech import festival
 from engines.speech.layouts import find_clips
 from engines.speech.recordings import fsdd_files
 from engines.speech.speakers import (
+    DIGIT_VARIANTS,
     HELD_OUT_FESTIVAL,
     REVOICED_VARIANTS,
     SHARD_SIZE,
@@ -126,6 +127,7 @@ def plan(grid: Path | None, fsdd: Path | None, utterances: int, *, rhvoice: bool
     for speaker, files in fsdd_files(fsdd).items() if fsdd else ():
         shards.append(Shard("fsdd", 0, len(files), speaker, source=str(fsdd)))
         shards.append(Shard("fsdd_strings", 0, _DIGIT_STRINGS, speaker, source=str(fsdd)))
+        shards.append(Shard("fsdd_revoiced", 0, len(files) * DIGIT_VARIANTS, speaker, source=str(fsdd)))
     held_out = min(_HELD_OUT_UTTERANCES, utterances)
     shards.append(Shard("espeak", 0, held_out, heldout=True))
     shards.append(Shard("festival", 0, held_out, HELD_OUT_FESTIVAL, heldout=True))

@@ -22,7 +22,7 @@ class Recipe:
 # How often a training canvas starts with each kind of utterance, and each kind of clip with lips.
 SHARES = {
     "grid": 0.12, "revoiced": 0.22, "flite": 0.24, "espeak": 0.18, "festival": 0.08,
-    "fsdd": 0.05, "fsdd_strings": 0.05, "other_espeak": 0.03, "other_flite": 0.03,
+    "fsdd": 0.05, "fsdd_strings": 0.05, "fsdd_revoiced": 0.06, "other_espeak": 0.03, "other_flite": 0.03,
     "rhvoice": 0.12, "other_rhvoice": 0.02,
 }  # fmt: skip
 PAIR_SHARES = {"grid": 1.0}

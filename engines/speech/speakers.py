@@ -21,6 +21,7 @@ _HELD_OUT_ESPEAK = ("steph", "steph2", "steph3")
 HELD_OUT_FESTIVAL = "ked_diphone"
 _VALIDATION, _OTHER = 0.03, 0.05  # shares of the synthetic utterances
 REVOICED_VARIANTS = 5
+DIGIT_VARIANTS = 3
 
 _ACCENTS = ("en", "en", "en-GB-x-rp", "en-GB-scotland", "en-GB-x-gbclan", "en-GB-x-gbcwmd", "en-US", "en-029")
 # Not speech that a person would be understood with: whispers, robots, croaks, broken klatts.
@@ -238,6 +239,17 @@ def _fsdd(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:
         yield Utterance(path.stem, f"fsdd/{shard.voice}", "fsdd", "train", recordings.read_digit(path))
 
 
+def _fsdd_revoiced(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:
+    files = recordings.fsdd_files(Path(shard.source))[shard.voice]
+    for path in files:
+        digit = recordings.read_digit(path)
+        for variant in range(DIGIT_VARIANTS):
+            said = _as_other_speaker(digit, rng)
+            yield Utterance(
+                f"{path.stem}~{variant}", f"fsdd/{shard.voice}+world", "fsdd_revoiced", "train", said
+            )
+
+
 def _fsdd_strings(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:
     files = recordings.fsdd_files(Path(shard.source))[shard.voice]
     digits = [digit for digit in map(recordings.read_digit, files) if digit.words]
@@ -253,6 +265,7 @@ SPEAKERS: dict[str, Callable[[Shard, np.random.Generator], Iterator[Utterance | 
     "flite": _flite,
     "fsdd": _fsdd,
     "fsdd_strings": _fsdd_strings,
+    "fsdd_revoiced": _fsdd_revoiced,
     "espeak": _espeak,
     "rhvoice": _rhvoice,
     "festival": _festival,

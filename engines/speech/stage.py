@@ -1,5 +1,7 @@
 """One stage of training: a network, its loss, checkpoints, and the averaged weights that come out."""
 
+import copy
+import json
 import math
 import time
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 from engines.speech.recipe import Recipe
 
 N = TypeVar("N", bound=nn.Module)
+CANDIDATES = (0.6, 0.7, 0.8, 0.9, 1.0)  # shares of the steps after which averaged weights may be chosen
 
 
 class Stopped(Exception):  # noqa: N818
@@ -28,11 +31,14 @@ def run_stage(
     step_loss: Callable[[int], tuple[Tensor, dict[str, Tensor]]],
     check: Callable[[N], object],
     seconds: float,
+    score: Callable[[N], float] | None = None,
 ) -> N:
     """AdamW, warm-up then cosine, averaged weights; a checkpoint each minute; returns the averaged network.
 
     step_loss: number of the step -> (loss, figures to show).  check: what to print of the averaged network.
     seconds: raise Stopped after so long.
+    score: of a candidate, less is better: the best of ``CANDIDATES`` is returned, and WORK/NAME.chosen.json
+    tells the score of each.  Without it the last is returned.
     """
     parameters = [p for p in trained.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
@@ -42,12 +48,15 @@ def run_stage(
         trained, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average), use_buffers=True
     )
     checkpoint, first = work / f"{name}.pt", 0
+    tried: dict[int, float] = {}
+    best = copy.deepcopy(averaged.module.state_dict())
     if checkpoint.exists():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
         trained.load_state_dict(saved["model"])
         averaged.load_state_dict(saved["averaged"])
         optimiser.load_state_dict(saved["optimiser"])
-        first = saved["step"]
+        first, best = saved["step"], saved["best"]
+        tried = dict(zip(saved["tried_steps"], saved["tried_scores"], strict=True))
 
     def rate(step: int) -> float:
         if step < recipe.warm_up:
@@ -64,13 +73,27 @@ def run_stage(
                 "averaged": averaged.state_dict(),
                 "optimiser": optimiser.state_dict(),
                 "step": step,
+                "best": best,
+                "tried_steps": list(tried),
+                "tried_scores": list(tried.values()),
             },
             partial,
         )
         partial.replace(checkpoint)
 
+    def try_out(step: int) -> None:
+        nonlocal best
+        assert score is not None
+        averaged.eval()
+        found = score(averaged.module)  # type: ignore[arg-type]
+        averaged.train()
+        if found < min(tried.values(), default=math.inf):
+            best = copy.deepcopy(averaged.module.state_dict())
+        tried[step] = found
+
     # Half the bits pay on a GPU, and on a processor that multiplies matrices of them (AMX).
     fast = device.type == "cuda" or torch.cpu._is_amx_tile_supported()
+    candidates = {math.ceil(share * recipe.steps) for share in CANDIDATES}
     began = saved_at = reported = time.monotonic()
     columns = (
         TextColumn("{task.description}"),
@@ -92,6 +115,8 @@ def run_stage(
             nn.utils.clip_grad_norm_(parameters, 1.0)
             optimiser.step()
             averaged.update_parameters(trained)
+            if score is not None and step + 1 in candidates:
+                try_out(step + 1)
             now = time.monotonic()
             if step % 10 == 0:  # reading a figure waits for the device
                 progress.update(task, figures=" ".join(f"{k} {v.item():.3f}" for k, v in figures.items()))
@@ -111,5 +136,9 @@ def run_stage(
     if first < recipe.steps:
         save(recipe.steps)
     network: N = averaged.module.eval()  # type: ignore[assignment]
+    if score is not None:
+        network.load_state_dict(best)
+        chosen = {"seed": recipe.seed, "scores": tried, "step": min(tried, key=tried.__getitem__)}
+        (work / f"{name}.chosen.json").write_text(json.dumps(chosen) + "\n")
     print(check(network))
     return network

@@ -46,7 +46,10 @@ def train_audio(bench: Bench, recipe: Recipe, work: Path, size: Size, seconds: f
     def check(net: nn.Module) -> Report:
         return validate_audio(net, bench.corpus, bench.noise, bench.mel)
 
-    return run_stage("audio", network, recipe, work, bench.device, step, check, seconds)
+    def score(net: nn.Module) -> float:
+        return validate_audio(net, bench.corpus, bench.noise, bench.mel, to_choose=True).score
+
+    return run_stage("audio", network, recipe, work, bench.device, step, check, seconds, score)
 
 
 def train_video(bench: Bench, recipe: Recipe, work: Path, size: Size, seconds: float) -> Video:
@@ -68,7 +71,10 @@ def train_video(bench: Bench, recipe: Recipe, work: Path, size: Size, seconds: f
     def check(net: nn.Module) -> Report:
         return validate_video(net, bench.corpus, lips)
 
-    return run_stage("video", network, recipe, work, bench.device, step, check, seconds)
+    def score(net: nn.Module) -> float:
+        return validate_video(net, bench.corpus, lips).score
+
+    return run_stage("video", network, recipe, work, bench.device, step, check, seconds, score)
 
 
 def train_fusion(
