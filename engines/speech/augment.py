@@ -108,6 +108,34 @@ def coloured_noise(b: int, n: int, generator: torch.Generator) -> Tensor:
     return torch.fft.irfft(spectrum / (k[None] / 4) ** slope, size)[:, :n]
 
 
+def hum(b: int, n: int, generator: torch.Generator, partials: int = 8) -> Tensor:
+    """Motors, fans and beeps: harmonics of 50 to 1500 Hz that fall by 0 to 12 dB each and waver a little."""
+    device = generator.device
+    t = torch.arange(n, device=device) / SAMPLE_RATE
+    base = 10 ** uniform((b, 1), 1.7, 3.18, generator)
+    waver = uniform((b, 1), 0, 0.02, generator) * torch.sin(
+        2 * math.pi * uniform((b, 1), 0.2, 6, generator) * t
+    )
+    phase = 2 * math.pi * base * (t + waver / uniform((b, 1), 1, 20, generator))
+    fall = 10 ** (-uniform((b, 1), 0, 12, generator) / 20)
+    total = torch.zeros(b, n, device=device)
+    for k in range(1, partials + 1):
+        audible = (base * k < SAMPLE_RATE / 2).float()
+        total = total + audible * fall ** (k - 1) * torch.sin(k * phase + uniform((b, 1), 0, 6.3, generator))
+    return total
+
+
+def swell(noise: Tensor, generator: torch.Generator) -> Tensor:
+    """Noise that comes and goes by up to 30 dB, 0.3 to 6 times a second; for half of them."""
+    b, n = noise.shape
+    t = torch.arange(n, device=noise.device) / SAMPLE_RATE
+    wave = torch.sin(
+        2 * math.pi * (uniform((b, 1), 0.3, 6, generator) * t + uniform((b, 1), 0, 1, generator))
+    )
+    depth = torch.where(chance(b, 0.5, generator), uniform((b, 1), 0, 15, generator), 0.0)
+    return noise * 10 ** (depth * wave / 20)
+
+
 def stretches(bank: Tensor, b: int, n: int, generator: torch.Generator) -> Tensor:
     """b random stretches of n samples out of a long recording [m] (int16 or float), float32 [b, n]."""
     start = torch.randint(len(bank) - n, (b, 1), generator=generator, device=bank.device)

@@ -43,12 +43,12 @@ class Bench:
         g, (b, n) = self.generator, sound.shape
         sound = augment.reverberate_and_colour(sound, self.rooms, g)
         which = torch.rand(b, 1, generator=g, device=self.device)
+        made = torch.where(which < 0.93, augment.coloured_noise(b, n, g), augment.hum(b, n, g))
+        made = augment.swell(made, g)
         noise = torch.where(
             which < 0.45,
             augment.stretches(self.noise, b, n, g),
-            torch.where(
-                which < 0.75, augment.babble(self.corpus.sound, b, n, g), augment.coloured_noise(b, n, g)
-            ),
+            torch.where(which < 0.75, augment.babble(self.corpus.sound, b, n, g), made),
         )
         snr = augment.uniform((b, 1), -10, 20, g)
         snr = torch.where(augment.chance(b, clean, g), augment.uniform((b, 1), 25, 60, g), snr)

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engines.speech.crops import read_crops
 from engines.speech.features import SAMPLE_RATE
-from engines.speech.lips import read_crops
 from engines.speech.recordings import read_sound
 from engines.speech.vocabulary import TOKENS
 from nodes.runtime.errors import UserError

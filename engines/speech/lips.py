@@ -19,10 +19,10 @@ from typing import Any
 
 import av
 import cv2
-import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from engines.command import command
+from engines.speech.crops import CROP_SIZE, write_crops
 from engines.speech.layouts import PICTURES, Clip, find_clips
 from nodes.perception.crop import Grey, mouth_framing
 from nodes.perception.detect import MIN_FACE, open_detector
@@ -30,9 +30,6 @@ from nodes.perception.landmarks import LandmarkEngine
 from nodes.perception.quality import quality
 from nodes.perception.track import DETECT_EVERY, Tracker
 from nodes.runtime.errors import UserError
-
-CROP_SIZE = 112
-CRF = "12"
 
 
 def crop_clip(clip: Path) -> tuple[list[Grey], list[float], Fraction]:
@@ -60,26 +57,6 @@ def crop_clip(clip: Path) -> tuple[list[Grey], list[float], Fraction]:
     if first is None:
         raise UserError(f"{clip}: no face in it; leave it out")
     return [first if crop is None else crop for crop in crops], qualities, fps
-
-
-def write_crops(path: Path, crops: list[Grey], fps: Fraction) -> None:
-    """H.264 close to lossless; the file appears under its name only when it is whole."""
-    part = path.with_suffix(".part")
-    with av.open(str(part), "w", format="mp4") as container:
-        stream: Any = container.add_stream("libx264", rate=fps, options={"crf": CRF, "preset": "slow"})
-        stream.width = stream.height = CROP_SIZE
-        stream.pix_fmt = "yuv420p"
-        stream.thread_count = 1
-        for crop in crops:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(crop, format="gray")))
-        container.mux(stream.encode())
-    part.replace(path)
-
-
-def read_crops(path: Path) -> np.ndarray:
-    """The crops ``write_crops`` wrote: uint8 [frames, 112, 112]."""
-    with av.open(str(path), metadata_errors="replace") as container:
-        return np.stack([picture.to_ndarray(format="gray") for picture in container.decode(video=0)])
 
 
 def _work(job: tuple[Clip, Path]) -> tuple[str, dict[str, Any] | str]:

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from engines.engine import Arrays, Engine, ModelError, OnnxRuntimeEngine, next_state, zero_state
+from engines.speech.crops import CROP_SIZE
 from engines.speech.features import LogMel
-from engines.speech.lips import CROP_SIZE, crop_clip
+from engines.speech.lips import crop_clip
 from nodes.runtime.messages import CHUNK_FRAMES, CHUNK_SAMPLES, MOUTH_SIZE, Audio
 from nodes.runtime.node import Context
 from nodes.sources.media import Media

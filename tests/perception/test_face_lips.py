@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from faces_of import GRID, pictures_of, run
 
-from engines.speech.lips import crop_clip, main, read_crops, write_crops
+from engines.speech.crops import read_crops, write_crops
+from engines.speech.lips import crop_clip, main
 from nodes.runtime.errors import UserError
 
 NAME = "bbaf2n"

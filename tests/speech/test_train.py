@@ -13,7 +13,8 @@ import torch
 from engines.engine import ModelError, open_engine, zero_state
 from engines.golden import golden_error, golden_path
 from engines.speech.corpus import write_shard
-from engines.speech.lips import crop_clip, write_crops
+from engines.speech.crops import write_crops
+from engines.speech.lips import crop_clip
 from engines.speech.speakers import Shard
 
 ROOT = Path(__file__).parents[2]
