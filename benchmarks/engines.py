@@ -83,7 +83,7 @@ def torch_steps(name: str, batch: int) -> Iterator[tuple[str, Step]]:
     size, device = Size(tokens=len(TOKENS)), torch.device("cuda")
     network = export.NETWORKS[name](size).eval().to(device)
     host = {k: v.repeat(batch, *[1] * (v.ndim - 1)) for k, v in export.example_inputs(name, size, 0).items()}
-    compiled = torch.compile(network, mode="reduce-overhead")
+    compiled = torch.compile(network, mode="reduce-overhead", dynamic=False)
     for how, module in (("torch eager", network), ("torch.compile", compiled)):
         for precision, cast in (("float32", False), ("float16", True)):
             yield f"{how} {precision}", _torch_step(torch, module, network, host, batch, cast)

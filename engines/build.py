@@ -6,7 +6,7 @@
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -43,8 +43,10 @@ class Built:
     report: Report | None
 
 
-def shipped_models() -> list[Path]:
-    return sorted(ROOT.glob("**/weights/*.onnx"))
+def shipped_models() -> dict[str, Path]:
+    """By what they are for and their own name: "speech/fusion" and "sentiment/fusion" are two."""
+    files = sorted(ROOT.glob("*/weights/*.onnx"))
+    return {f"{file.parent.parent.name}/{file.stem}": file for file in files}
 
 
 @cache
@@ -145,23 +147,23 @@ def read_capability(text: str | None, library: Library) -> int:
     return int(digits)
 
 
-def build_all(models: Sequence[Path], precision: str, target: str | None, batch: int = 1) -> None:
-    """Builds each and prints a table.  Raises ModelError at the first that cannot be built."""
+def build_all(models: Mapping[str, Path], precision: str, target: str | None, batch: int = 1) -> None:
+    """Builds each, by its name, and prints a table.  Raises ModelError at the first that cannot be built."""
     library = find_library()
     capability = read_capability(target, library)
     console = Console()
     table = Table("engine", "layers", "float16", "float32", "islands", "plan, MB", "seconds", box=None)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
-        for model in models:
-            task = progress.add_task(f"{model.stem} for sm_{capability}", total=None)
+        for name, model in models.items():
+            task = progress.add_task(f"{name} for sm_{capability}", total=None)
 
-            def tell(phase: str, done: int, of: int, task=task, name=model.stem) -> None:  # type: ignore[no-untyped-def]
+            def tell(phase: str, done: int, of: int, task=task, name=name) -> None:  # type: ignore[no-untyped-def]
                 progress.update(task, description=f"{name}: {phase.lower()}", completed=done, total=of)
 
             built = build(Wanted(model, precision, f"sm_{capability}", batch), tell)
             progress.remove_task(task)
-            table.add_row(model.stem, *_row(built))
+            table.add_row(name, *_row(built))
     console.print(table)
     console.print(f"{precision}, sm_{capability}, {library.name} {library.version}; in {plan_folder()}")
 

@@ -46,4 +46,15 @@ def halve(model: onnx.ModelProto) -> onnx.ModelProto:
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     widen_weights(model)
-    return convert_float_to_float16(model, keep_io_types=True, op_block_list=list(KEPT_FLOAT32))
+    halved = convert_float_to_float16(model, keep_io_types=True, op_block_list=list(KEPT_FLOAT32))
+    write_casts_once(halved)
+    return halved
+
+
+def write_casts_once(model: onnx.ModelProto) -> None:
+    """onnxruntime up to 1.30 writes a Cast once for each of its readers, which TensorRT's parser refuses."""
+    made: set[str] = set()
+    for node in list(model.graph.node):
+        if node.op_type == "Cast" and node.output[0] in made:
+            model.graph.node.remove(node)
+        made.update(node.output)

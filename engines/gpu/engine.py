@@ -72,6 +72,7 @@ class TensorRtEngine:
         self._some = self._stream.record(self._compute)
         self._all = self._stream.record(self._compute_and_move)
         self._clear()
+        self._open = True
 
     def run(self, feeds: Arrays) -> Arrays:
         return self._run(feeds, None)
@@ -110,6 +111,9 @@ class TensorRtEngine:
 
     def close(self) -> None:
         """Gives the device's memory back; the engine cannot be used any more."""
+        if not self._open:
+            return
+        self._open = False
         with suppress(DeviceError):
             self._stream.wait()
             self._some.free()

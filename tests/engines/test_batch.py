@@ -1,38 +1,17 @@
 """Many streams through one engine are as many streams through engines of their own."""
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
 
 from engines.batch import Batch
-from engines.engine import BATCH, ModelError, OnnxRuntimeEngine, next_state, zero_state
+from engines.engine import ModelError, OnnxRuntimeEngine, next_state, zero_state
 from engines.variant import LARGEST_BATCH, make_variant
+from tests.engines.leaky import chunk, write_leaky
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """A leaky sum with a batch axis: next = 0.5 state + x, y = next."""
-
-    def value(name):
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, [BATCH, 3])
-
-    half = helper.make_tensor("half", TensorProto.FLOAT, [1], [0.5])
-    nodes = [
-        helper.make_node("Mul", ["state_sum", "half"], ["left"]),
-        helper.make_node("Add", ["left", "x"], ["next_sum"]),
-        helper.make_node("Identity", ["next_sum"], ["y"]),
-    ]
-    graph = helper.make_graph(
-        nodes, "leaky", [value("x"), value("state_sum")], [value("y"), value("next_sum")], [half]
-    )
-    path = tmp_path_factory.mktemp("model") / "leaky.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
-    return path
-
-
-def chunk(stream, step):
-    return {"x": np.random.default_rng([stream, step]).standard_normal((1, 3)).astype(np.float32)}
+    return write_leaky(tmp_path_factory.mktemp("model") / "leaky.onnx")
 
 
 def test_streams_that_come_go_and_pause_do_not_mix(model):

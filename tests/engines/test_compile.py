@@ -13,6 +13,7 @@ from engines.variant import make_variant
 
 TARGETS = (86, 89, 120)
 BUILD_S = 20.0
+MODELS = shipped_models()
 
 pytest.importorskip("tensorrt_rtx", reason="pip install tensorrt-rtx-cu13", exc_type=OSError)
 
@@ -26,22 +27,22 @@ def compiled(model, precision, target):
     return plan, report, time.process_time() - begun_s
 
 
-def said(model, report, seconds):
+def said(name, report, seconds):
     print(
-        f"{model.stem}: {report.count} layers, {report.float16} float16, {report.float32} float32, "
+        f"{name}: {report.count} layers, {report.float16} float16, {report.float32} float32, "
         f"{report.bytes / 1e6:.1f} MB, {seconds:.1f} s"
     )
 
 
 def test_models_are_shipped():
-    assert {"audio", "video", "fusion", "landmarks"} <= {model.stem for model in shipped_models()}
+    assert {"speech/fusion", "sentiment/fusion", "face/landmarks"} <= MODELS.keys()
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("model", shipped_models(), ids=lambda model: model.stem)
-def test_float16_is_compiled_without_islands(model, target):
-    plan, report, seconds = compiled(model, "float16", target)
-    said(model, report, seconds)
+@pytest.mark.parametrize("name", MODELS)
+def test_float16_is_compiled_without_islands(name, target):
+    plan, report, seconds = compiled(MODELS[name], "float16", target)
+    said(name, report, seconds)
     assert seconds <= BUILD_S
     assert report.bytes == len(plan) > 100_000
     assert report.islands == ()
@@ -51,11 +52,10 @@ def test_float16_is_compiled_without_islands(model, target):
     assert any(report.layers.get(kind) for kind in SUMS)
 
 
-@pytest.mark.parametrize("name", ["fusion", "landmarks"])
+@pytest.mark.parametrize("name", ["speech/fusion", "face/landmarks"])
 def test_float32_has_no_float16_anywhere(name):
-    model = next(model for model in shipped_models() if model.stem == name)
-    _, report, seconds = compiled(model, "float32", 89)
-    said(model, report, seconds)
+    _, report, seconds = compiled(MODELS[name], "float32", 89)
+    said(name, report, seconds)
     assert seconds <= BUILD_S
     assert report.islands == ()
     assert report.float16 == 0
@@ -64,14 +64,14 @@ def test_float32_has_no_float16_anywhere(name):
 
 def test_an_island_is_found():
     """A float32 file taken for a float16 one: its products are islands, each named."""
-    model = next(model for model in shipped_models() if model.stem == "landmarks")
+    model = MODELS["face/landmarks"]
     _, report = compile_plan(find_library(), make_variant(model, "float32"), model.stem, 89, half=True)
     assert len(report.islands) == report.layers["CONVOLUTION"] + report.layers["MATRIX_MULTIPLY"]
     assert all("FLOAT" in island for island in report.islands)
 
 
 def test_progress_is_told_from_none_to_all():
-    model = next(model for model in shipped_models() if model.stem == "landmarks")
+    model = MODELS["face/landmarks"]
     told = []
     compile_plan(
         find_library(), make_variant(model, "float32"), model.stem, 89, False, lambda *news: told.append(news)

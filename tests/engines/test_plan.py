@@ -20,7 +20,7 @@ from engines.proof import proved
 from engines.serve import Server
 
 ROOT = Path(__file__).parents[2]
-LANDMARKS = next(model for model in shipped_models() if model.stem == "landmarks")
+LANDMARKS = shipped_models()["face/landmarks"]
 
 
 @pytest.fixture(autouse=True)
@@ -211,7 +211,7 @@ def test_a_missing_golden_file_leaves_the_processor_serving(wanted):
 
 
 def test_another_models_golden_file_proves_nothing(wanted):
-    audio = next(model for model in shipped_models() if model.stem == "audio")
+    audio = shipped_models()["speech/audio"]
     shutil.copy(golden_path(audio), golden_path(wanted.model))
     engine, report = serve(wanted)
     assert "is not used" in report

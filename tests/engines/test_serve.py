@@ -16,7 +16,7 @@ from nodes.runtime.errors import UserError
 from nodes.runtime.messages import Transcript
 from nodes.runtime.node import Context
 
-MODELS = {model.stem: model for model in shipped_models()}
+MODELS = shipped_models()
 
 
 @pytest.fixture(autouse=True)
@@ -64,11 +64,11 @@ def test_the_swap_in_a_running_stream_changes_no_word(talk):
 
 def test_the_state_goes_over_with_the_stream():
     """A swap that forgot it would give other numbers at once."""
-    plain = open_engine(MODELS["audio"])
+    plain = open_engine(MODELS["speech/audio"])
     server = Server("onnxruntime", "float16")
-    engine = server(MODELS["audio"])
+    engine = server(MODELS["speech/audio"])
     state, expected_state = zero_state(engine), zero_state(plain)
-    for i, feeds in enumerate(rehearsal(plain, MODELS["audio"].parent)):
+    for i, feeds in enumerate(rehearsal(plain, MODELS["speech/audio"].parent)):
         if i == 8:
             server.wait(120)
         if i == 20:
@@ -101,12 +101,12 @@ class Fails:
 
 
 def test_where_the_device_fails_the_processor_goes_on_at_the_same_step(caplog):
-    plain = open_engine(MODELS["fusion"])
-    served = Served(open_engine(MODELS["fusion"]))
+    plain = open_engine(MODELS["speech/fusion"])
+    served = Served(open_engine(MODELS["speech/fusion"]))
     served._next = Fails(plain)
     state, expected_state = zero_state(plain), zero_state(plain)
     backends = []
-    for i, feeds in enumerate(rehearsal(plain, MODELS["fusion"].parent)):
+    for i, feeds in enumerate(rehearsal(plain, MODELS["speech/fusion"].parent)):
         if i == 5:
             break
         outputs, expected = served.run({**feeds, **state}), plain.run({**feeds, **expected_state})
@@ -123,7 +123,7 @@ def test_closing_ends_a_build_at_once(tmp_path, monkeypatch):
     sleeper.write_text("#!/bin/sh\nexec sleep 60\n")
     sleeper.chmod(0o755)
     monkeypatch.setattr("engines.serve.sys.executable", str(sleeper))
-    served = Served(open_engine(MODELS["audio"]), Wanted(MODELS["audio"], "float16", CPU))
+    served = Served(open_engine(MODELS["speech/audio"]), Wanted(MODELS["speech/audio"], "float16", CPU))
     end = time.monotonic() + 20
     while not served._children and time.monotonic() < end:
         time.sleep(0.01)

@@ -35,7 +35,7 @@ def missing():
 
 REASON = missing()
 pytestmark = pytest.mark.skipif(bool(REASON), reason=REASON)
-MODELS = {model.stem: model for model in shipped_models()}
+MODELS = shipped_models()
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_plan_reproduces_the_golden_file(opened, name, precision):
     assert golden_error(engine, golden_path(MODELS[name])) <= TOLERANCES[precision]
 
 
-@pytest.mark.parametrize("name", ["audio", "video", "fusion"])
+@pytest.mark.parametrize("name", ["speech/audio", "speech/video", "speech/fusion"])
 def test_many_steps_of_state_on_the_device_are_those_of_the_processor(opened, name):
     engine, plain = opened(name)
     state, expected_state = zero_state(engine), zero_state(plain)
@@ -82,7 +82,7 @@ def test_many_steps_of_state_on_the_device_are_those_of_the_processor(opened, na
 
 
 def test_a_stream_goes_over_to_the_gpu_and_back_with_its_state(opened):
-    engine, plain = opened("audio")
+    engine, plain = opened("speech/audio")
     state, expected_state = zero_state(plain), zero_state(plain)
     for seed in range(30):
         serving = engine if 10 <= seed < 20 else plain
@@ -94,7 +94,7 @@ def test_a_stream_goes_over_to_the_gpu_and_back_with_its_state(opened):
 
 
 def test_a_state_of_long_ago_is_refused_and_not_mistaken_for_the_present_one(opened):
-    engine, _ = opened("fusion")
+    engine, _ = opened("speech/fusion")
     _, old = step(engine, zero_state(engine), 0)
     _, new = step(engine, old, 1)
     with pytest.raises(ModelError, match="is gone"):
@@ -104,7 +104,7 @@ def test_a_state_of_long_ago_is_refused_and_not_mistaken_for_the_present_one(ope
 
 def test_two_streams_by_turns_do_not_mix(opened):
     """As with two faces in view: each keeps its state while the engine is busy with the other."""
-    engine, plain = opened("fusion")
+    engine, plain = opened("speech/fusion")
     states = [(zero_state(engine), zero_state(plain)) for _ in range(2)]
     for turn in range(STEPS):
         which = (turn // 3) % 2
@@ -115,7 +115,7 @@ def test_two_streams_by_turns_do_not_mix(opened):
 
 
 def test_a_reset_state_is_a_fresh_start(opened):
-    engine, _ = opened("audio")
+    engine, _ = opened("speech/audio")
     first, state = step(engine, zero_state(engine), 0)
     for seed in range(5):
         _, state = step(engine, state, seed)
@@ -125,7 +125,7 @@ def test_a_reset_state_is_a_fresh_start(opened):
 
 def test_rows_that_rest_keep_their_state(opened):
     try:
-        engine, plain = opened("audio", batch=4)
+        engine, plain = opened("speech/audio", batch=4)
     except ModelError as error:
         pytest.skip(str(error))
     state, expected_state = zero_state(engine), zero_state(plain)
@@ -139,23 +139,23 @@ def test_rows_that_rest_keep_their_state(opened):
 
 
 def test_what_was_taken_of_the_device_is_given_back(opened):
-    engine, _ = opened("video")
+    engine, _ = opened("speech/video")
     engine.close()
     before, _ = call("MemGetInfo")
     for _ in range(5):
-        engine, _ = opened("video")
+        engine, _ = opened("speech/video")
         engine.close()
     after, _ = call("MemGetInfo")
     assert before - after < 32 * 2**20
 
 
 def test_a_plan_of_another_model_is_refused(opened, tmp_path):
-    wanted = Wanted(MODELS["fusion"], "float32", f"sm_{find_capability()}")
+    wanted = Wanted(MODELS["speech/fusion"], "float32", f"sm_{find_capability()}")
     with pytest.raises(ModelError, match="another model's"):
-        load_plan(wanted, build(wanted).plan, OnnxRuntimeEngine(MODELS["audio"]))
+        load_plan(wanted, build(wanted).plan, OnnxRuntimeEngine(MODELS["speech/audio"]))
 
 
 def test_a_plan_that_is_cut_short_is_refused(opened):
-    wanted = Wanted(MODELS["fusion"], "float32", f"sm_{find_capability()}")
+    wanted = Wanted(MODELS["speech/fusion"], "float32", f"sm_{find_capability()}")
     with pytest.raises(ModelError, match="does not load"):
-        load_plan(wanted, build(wanted).plan[:-1000], OnnxRuntimeEngine(MODELS["fusion"]))
+        load_plan(wanted, build(wanted).plan[:-1000], OnnxRuntimeEngine(MODELS["speech/fusion"]))

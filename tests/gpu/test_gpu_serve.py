@@ -4,7 +4,6 @@ import pytest
 
 from engines.build import CPU
 from engines.engine import OnnxRuntimeEngine, next_state, zero_state
-from engines.serve import Server
 from tests.gpu.test_engine import MODELS, REASON
 
 pytestmark = pytest.mark.skipif(bool(REASON), reason=REASON)
@@ -12,15 +11,16 @@ pytest.importorskip("av", reason="pip install av: it reads the talker")
 
 
 def test_the_swap_in_a_running_stream_changes_no_token(tmp_path, monkeypatch):
+    from engines.serve import Server
     from engines.speech.rehearsal import rehearsal
 
     monkeypatch.setenv("HEARSEE_PLANS", str(tmp_path))
-    server, plain = Server(), OnnxRuntimeEngine(MODELS["audio"])
+    server, plain = Server(), OnnxRuntimeEngine(MODELS["speech/audio"])
     assert server.capability != CPU
-    engine = server(MODELS["audio"])
+    engine = server(MODELS["speech/audio"])
     state, expected_state = zero_state(engine), zero_state(plain)
     heard_by = []
-    for i, feeds in enumerate(rehearsal(plain, MODELS["audio"].parent)):
+    for i, feeds in enumerate(rehearsal(plain, MODELS["speech/audio"].parent)):
         if i == 29:  # in the second pass through the talker
             server.wait(300)
         outputs = engine.run({**feeds, **state})
