@@ -32,6 +32,7 @@ def run_stage(
     check: Callable[[N], object],
     seconds: float,
     score: Callable[[N], float] | None = None,
+    compiled: bool = False,
 ) -> N:
     """AdamW, warm-up then cosine, averaged weights; a checkpoint each minute; returns the averaged network.
 
@@ -39,6 +40,7 @@ def run_stage(
     seconds: raise Stopped after so long.
     score: of a candidate, less is better: the best of ``CANDIDATES`` is returned, and WORK/NAME.chosen.json
     tells the score of each.  Without it the last is returned.
+    compiled: on a GPU, by ``torch.compile``, which takes a minute and pays from some 2,000 steps on.
     """
     parameters = [p for p in trained.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
@@ -93,6 +95,8 @@ def run_stage(
 
     # Half the bits pay on a GPU, and on a processor that multiplies matrices of them (AMX).
     fast = device.type == "cuda" or torch.cpu._is_amx_tile_supported()
+    if compiled and device.type == "cuda":
+        trained.compile()
     candidates = {math.ceil(share * recipe.steps) for share in CANDIDATES}
     began = saved_at = reported = time.monotonic()
     columns = (

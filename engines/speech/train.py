@@ -49,7 +49,7 @@ def train_audio(bench: Bench, recipe: Recipe, work: Path, size: Size, seconds: f
     def score(net: nn.Module) -> float:
         return validate_audio(net, bench.corpus, bench.noise, bench.mel, to_choose=True).score
 
-    return run_stage("audio", network, recipe, work, bench.device, step, check, seconds, score)
+    return run_stage("audio", network, recipe, work, bench.device, step, check, seconds, score, True)
 
 
 def train_video(bench: Bench, recipe: Recipe, work: Path, size: Size, seconds: float) -> Video:
@@ -74,7 +74,7 @@ def train_video(bench: Bench, recipe: Recipe, work: Path, size: Size, seconds: f
     def score(net: nn.Module) -> float:
         return validate_video(net, bench.corpus, lips).score
 
-    return run_stage("video", network, recipe, work, bench.device, step, check, seconds, score)
+    return run_stage("video", network, recipe, work, bench.device, step, check, seconds, score, True)
 
 
 def train_fusion(
