@@ -17,12 +17,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from engines.engine import Engine, ModelError, OnnxRuntimeEngine
+from engines.engine import Engine, ModelError, OnnxRuntimeEngine, RowEngine
 from engines.gpu.compile import Report, capabilities, compile_plan
 from engines.gpu.device import find_capability
 from engines.gpu.library import Library, find_library
 from engines.plan import Key, obtain_plan, plan_folder, plan_path, read_plan
-from engines.variant import make_variant
+from engines.variant import LARGEST_BATCH, make_variant
 from nodes.runtime.errors import UserError
 
 ROOT = Path(__file__).parent
@@ -77,7 +77,8 @@ class Wanted:
 
     def __str__(self) -> str:
         name = "onnxruntime" if self.capability == CPU else find_library().name
-        return f"{name} {self.precision}"
+        together = f", up to {self.batch} streams at once" if self.batch > 1 else ""
+        return f"{name} {self.precision}{together}"
 
 
 def _key(wanted: Wanted) -> Key:
@@ -124,13 +125,25 @@ def build(wanted: Wanted, tell: Tell | None = None) -> Built:
     return Built(path, plan, reports[0] if reports else None)
 
 
-def load_plan(wanted: Wanted, plan: bytes, like: Engine) -> Engine:
-    """The engine of a plan of ``like``'s model.  Raises ModelError where it does not load on this machine."""
+def load_plan(wanted: Wanted, plan: bytes, like: Engine) -> RowEngine:
+    """The engine of a plan.  Raises ModelError where it does not load on this machine.
+
+    like: the model that it has to be of, for as many streams.
+    """
     if wanted.capability == CPU:
         return OnnxRuntimeEngine(wanted.model, wanted.batch, plan)
     from engines.gpu.engine import TensorRtEngine
 
     return TensorRtEngine(find_library(), plan, like, wanted.model)
+
+
+def widest(model: Path, streams: int) -> int:
+    """For how many of ``streams`` one step of the model can be: 1 where it was exported for one."""
+    batch = min(streams, LARGEST_BATCH)
+    if batch == 1:
+        return 1
+    shape, _ = next(iter(OnnxRuntimeEngine(model, batch).inputs.values()))
+    return batch if shape[0] == batch else 1
 
 
 def read_capability(text: str | None, library: Library) -> int:

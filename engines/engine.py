@@ -47,6 +47,16 @@ class Engine(Protocol):
         ...
 
 
+class RowEngine(Engine, Protocol):
+    """An engine for several streams, a row of every array each."""
+
+    path: Path
+
+    def run_rows(self, feeds: Arrays, rows: Sequence[int]) -> Arrays:
+        """``run`` for some rows: the others' state stays, their other outputs mean nothing."""
+        ...
+
+
 class OnnxRuntimeEngine:
     """onnxruntime on the CPU, one thread: a step is too short to share, and spinning costs a core.
 

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from engines.build import Wanted, build, load_plan
-from engines.engine import Engine, ModelError
+from engines.engine import Engine, ModelError, OnnxRuntimeEngine, RowEngine
 from engines.golden import golden_path
 from engines.plan import proof_path, write_whole
 from engines.speech.rehearsal import TALKER, rehearsal
@@ -20,13 +20,14 @@ from engines.trust import TOKENS, check_golden, prove
 log = logging.getLogger(__name__)
 
 
-def proved(wanted: Wanted, first: Engine) -> Engine:
+def proved(wanted: Wanted, first: Engine) -> RowEngine:
     """The wanted engine, which has reproduced the golden file just now, and the rehearsal now or before.
 
-    Raises ModelError where it did not.
+    first: the model as it is, for one stream.  Raises ModelError where they differ.
     """
     built = build(wanted)
-    engine = load_plan(wanted, built.plan, first)
+    like = first if wanted.batch == 1 else OnnxRuntimeEngine(wanted.model, wanted.batch)
+    engine = load_plan(wanted, built.plan, like)
     golden = golden_path(wanted.model)
     known = _digests(built.plan, golden, wanted.model)
     at = proof_path(built.path)

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from engines.build import CPU, Wanted, build_command, find_plan
-from engines.engine import Arrays, Engine, ModelError, Opener, Spec, open_engine, zero_state
+from engines.batch import share
+from engines.build import CPU, Wanted, build_command, find_plan, widest
+from engines.engine import Arrays, Engine, ModelError, Opener, RowEngine, Spec, open_engine, zero_state
 from engines.gpu.device import DeviceError, find_capability
 from engines.proof import proved
 from engines.variant import PRECISIONS
@@ -37,10 +38,17 @@ class Server:
     backend: "onnxruntime", "tensorrt", or "auto": TensorRT where there is it and a GPU.
     precision: one of ``engines.variant``, or "auto": float16 on a GPU, float32 on the processor.
     first: what opens the engine that serves until then, and again where the other fails.
+    streams: that open the same engines in this process; on a GPU they share one plan (``engines.batch``).
     Raises ModelError for any other, and for a backend that this machine does not have.
     """
 
-    def __init__(self, backend: str = "auto", precision: str = "auto", first: Opener = open_engine) -> None:
+    def __init__(
+        self,
+        backend: str = "auto",
+        precision: str = "auto",
+        first: Opener = open_engine,
+        streams: int = 1,
+    ) -> None:
         if backend not in BACKENDS:
             raise ModelError(f"backend {backend!r}: there are {', '.join(BACKENDS)}")
         if precision not in ("auto", *PRECISIONS):
@@ -56,6 +64,7 @@ class Server:
         if found is not None and self.precision == "int8":
             raise ModelError("precision int8: only on the processor; add backend: onnxruntime")
         self._open_first = first
+        self._streams = streams if found is not None else 1
         self._served: dict[str, Served] = {}
 
     @property
@@ -68,7 +77,8 @@ class Server:
         if self.capability == CPU and self.precision == "float32":
             served = Served(first)
         else:
-            served = Served(first, Wanted(path, self.precision, self.capability))
+            batch = widest(path, self._streams)
+            served = Served(first, Wanted(path, self.precision, self.capability, batch))
         self._served[path.stem] = served
         return served
 
@@ -151,7 +161,7 @@ class Served:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
         try:
             with _one_at_a_time:
-                engine = self._build_and_prove(wanted, first)
+                engine = self._open(wanted, first)
         except Exception as error:  # whatever it is, what serves now goes on serving
             reason = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
             if not self._closed.is_set():
@@ -161,7 +171,12 @@ class Served:
         self._note = f"{wanted} takes over"
         self._next = engine
 
-    def _build_and_prove(self, wanted: Wanted, first: Engine) -> Engine:
+    def _open(self, wanted: Wanted, first: Engine) -> Engine:
+        if wanted.batch == 1:
+            return self._build_and_prove(wanted, first)
+        return share(wanted.path, lambda: self._build_and_prove(wanted, first), first)
+
+    def _build_and_prove(self, wanted: Wanted, first: Engine) -> RowEngine:
         if find_plan(wanted) is not None:
             try:
                 return proved(wanted, first)

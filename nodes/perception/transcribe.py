@@ -46,6 +46,7 @@ class Transcribe:
 
     inputs: ClassVar[tuple[str, ...]] = ("audio", "face")
     outputs: ClassVar[tuple[str, ...]] = ("transcript", "voice")
+    abreast: ClassVar[bool] = True
     opener: ClassVar[Opener] = open_engine  # what loads its models
 
     def __init__(
@@ -76,7 +77,7 @@ class Transcribe:
     def open(self, context: Context) -> None:
         """Raises UserError for a model or a grammar that cannot be used."""
         try:
-            self._engines = Server(self._backend, self._precision, type(self).opener)
+            self._engines = Server(self._backend, self._precision, type(self).opener, context.abreast)
             self._recogniser = Recogniser(self._folder, self._engines)
         except ModelError as error:
             raise UserError(str(error)) from error

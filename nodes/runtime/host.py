@@ -18,6 +18,7 @@ from pathlib import Path
 
 import zmq
 
+from nodes.runtime.abreast import Abreast
 from nodes.runtime.crossing import Crossing
 from nodes.runtime.edge import Inlet, Outlet
 from nodes.runtime.errors import UserError
@@ -25,6 +26,7 @@ from nodes.runtime.graph import HEALTH, NodeSpec
 from nodes.runtime.messages import Health, Message
 from nodes.runtime.node import Context
 from nodes.runtime.plan import GroupPlan
+from nodes.runtime.ranks import ranks
 from nodes.runtime.slot import Slot
 
 log = logging.getLogger(__name__)
@@ -43,7 +45,8 @@ class GroupHost:
 
     epoch: the first its nodes may use.  restarts: how often the group was started before.
     keys: folder of the keys for edges to other hosts, where there are such edges.
-    Everything happens in one thread of its own; the methods may be called from any other.
+    Everything happens in one thread of its own, but for nodes that are stepped side by side; the methods may
+    be called from any other.
     """
 
     def __init__(self, plan: GroupPlan, epoch: int = 0, restarts: int = 0, keys: Path | None = None) -> None:
@@ -62,6 +65,9 @@ class GroupHost:
         self._waker.setblocking(False)
         self._woken.setblocking(False)
         self._slots: list[Slot] = []
+        self._rank_ids = ranks(plan)
+        self._ranks: list[list[Slot]] = []
+        self._abreast: Abreast | None = None
         self._inlets: list[Inlet] = []
         self._outlets: list[Outlet] = []
         self._ended_ns: int | None = None
@@ -111,6 +117,7 @@ class GroupHost:
             epoch=self.epoch + epochs,
             live=self.plan.live,
             wired=frozenset(taken.port for taken in spec.inputs),
+            abreast=next(len(rank) for rank in self._rank_ids if spec.id in rank),
             wake=self.wake,
         )
 
@@ -142,6 +149,8 @@ class GroupHost:
                 inlet.close()
             for outlet in self._outlets:
                 outlet.close()
+            if self._abreast is not None:
+                self._abreast.close()
             self._crossing.close()
             context.destroy(linger=0)
             self._waker.close()
@@ -161,6 +170,9 @@ class GroupHost:
             if not slot.is_source:
                 slot.open()
         self._by_id = {slot.spec.id: slot for slot in self._slots}
+        self._ranks = [[self._by_id[id] for id in rank] for rank in self._rank_ids]
+        if (most := max(map(len, self._ranks))) > 1:
+            self._abreast = Abreast(f"abreast {self.plan.group}", most)
         self._carriers: dict[str, list[Outlet]] = {}
         for outlet in self._outlets:
             for route in outlet.edge.routes:
@@ -239,21 +251,27 @@ class GroupHost:
     def _step(self, due: bool, held: bool) -> bool:
         """Whether a file that may be read as fast as it goes has just been read."""
         read = False
-        for slot in self._slots:
-            if (slot.is_source and held) or not (due or slot.inbox or slot.is_source):
-                continue
+        for rank in self._ranks:
+            ready = [each for each in rank if due or each.inbox or each.is_source]
+            if held:
+                ready = [each for each in ready if not each.is_source]
             now_ns = time.monotonic_ns()
-            made = slot.step(now_ns)
-            if made:
-                self._made_ns = now_ns
-                read = read or slot.is_source
-            for message in made:
-                self._send(f"{slot.spec.id}/{message.port}", message)
-                if slot.is_source and not self.plan.live:
-                    self._pass_on()
-                    if self._stop.is_set():
-                        return False
+            for slot, made in zip(ready, self._step_abreast(ready, now_ns), strict=True):
+                if made:
+                    self._made_ns = now_ns
+                    read = read or slot.is_source
+                for message in made:
+                    self._send(f"{slot.spec.id}/{message.port}", message)
+                    if slot.is_source and not self.plan.live:
+                        self._pass_on()
+                        if self._stop.is_set():
+                            return False
         return read and not self.plan.live
+
+    def _step_abreast(self, ready: list[Slot], now_ns: int) -> list[list[Message]]:
+        if self._abreast is not None and len(ready) > 1:
+            return self._abreast.run([partial(slot.step, now_ns) for slot in ready])
+        return [slot.step(now_ns) for slot in ready]
 
     def _pass_on(self) -> None:
         """Where a file is read: what has been handed over goes through the nodes before more is."""

@@ -26,6 +26,7 @@ class Context:
     live: False when a file is read, at whatever speed: it waits for its reader, so wait for watermarks, never
         for the wall clock, and a busy machine changes no word.
     wired: its input ports that something is connected to; None where that is not known.
+    abreast: how many nodes like it, itself counted, its group steps side by side.
     now_ns: the host's monotonic clock, nanoseconds.
     wake: may be called from any thread; asks the host to call ``step`` now instead of at the next tick.
     """
@@ -34,6 +35,7 @@ class Context:
     epoch: int = 0
     live: bool = True
     wired: frozenset[str] | None = None
+    abreast: int = 1
     now_ns: Callable[[], int] = time.monotonic_ns
     wake: Callable[[], None] = _nothing
 
@@ -49,7 +51,9 @@ class Node(Protocol):
     must not block: a source reads its device in its own thread, into a bounded queue, and ``step`` drains it.
     ``close`` ends threads and releases devices within one second.  ``finished`` (sources of files only) is
     true once everything has been handed out.  ``flush`` (where a node has it) gives what is still to be told
-    of what it has had, when the run is stopped: nothing more comes after it but ``close``.
+    of what it has had, when the run is stopped: nothing more comes after it but ``close``.  Where a class has
+    ``abreast = True``, its nodes in a group are stepped at once, each in a thread of its own, so that they
+    can ask one engine together (``nodes.runtime.abreast``).
     """
 
     inputs: ClassVar[tuple[str, ...]]

@@ -7,7 +7,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 
+from nodes.runtime.abreast import ask
 from nodes.runtime.errors import UserError
 from nodes.runtime.messages import (
     FRAME_NS,
@@ -168,6 +170,28 @@ class Slow:
         pass
 
 
+def count(values):
+    return [len(values)] * len(values)
+
+
+class Asking(Slow):
+    """The same, stepped beside others like it; the probability of a Voice is how many asked at once."""
+
+    abreast = True
+
+    def __init__(self, *, beside: int = 1):
+        super().__init__()
+        self.beside = beside
+
+    def open(self, context):
+        super().open(context)
+        if context.abreast != self.beside:
+            raise UserError(f"{context.abreast} abreast, not {self.beside}")
+
+    def step(self, messages):
+        return [replace(voice, probability=float(ask(count, 0))) for voice in super().step(messages)]
+
+
 class Diary:
     """An end: writes one JSON line for each message to ``path``."""
 
@@ -199,6 +223,8 @@ class Diary:
                 line |= {"pid": message.pid, "nodes": message.nodes, "edges": message.edges}
             if isinstance(message, Gap):
                 line["reason"] = message.reason
+            if isinstance(message, Voice):
+                line["probability"] = message.probability
             self.file.write(json.dumps(line) + "\n")
         return []
 

@@ -120,6 +120,25 @@ def test_a_slow_group_costs_pictures_and_tells_the_hole_in_the_sound(tmp_path):
         covered(hosted.rows("Audio"))
 
 
+ABREAST = """\
+nodes:
+  tone: {{node: "{sample}:{kind}", group: capture, with: {tone}}}
+  one: {{node: "{sample}:Asking", group: perceive, inputs: [tone/audio], with: {slow}}}
+  two: {{node: "{sample}:Asking", group: perceive, inputs: [tone/audio], with: {slow}}}
+  diary: {{node: "{sample}:Diary", group: publish, inputs: [one/voice, two/voice], with: {{path: "{path}"}}}}
+"""
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_nodes_that_are_alike_step_at_once_while_live_and_by_turns_where_a_file_is_read(tmp_path, live):
+    beside = "{beside: 2}" if live else "{beside: 1}"
+    with Hosted(tmp_path, live=live, slow=beside, text=ABREAST) as hosted:
+        hosted.run_to_its_end()
+        for stream in ("one", "two"):
+            assert [r["seq"] for r in hosted.rows("Voice", stream=stream)] == list(range(50))
+        assert max(r["probability"] for r in hosted.rows("Voice")) == (2 if live else 1)
+
+
 def test_a_node_that_fails_while_live_is_opened_again_though_pictures_may_be_dropped(tmp_path):
     with Hosted(tmp_path, epoch=4096 * 3, tone="{count: 250}", lips="{crash_on: 10}") as hosted:
         hosted.until(lambda: hosted.rows("Face", epoch=4096 * 3 + 1), 30)
