@@ -351,7 +351,9 @@ def build(
     target: Annotated[
         str | None, typer.Option("--for", help="Compute capability; not given: this GPU's.", metavar="sm_89")
     ] = None,
-    batch: Annotated[int, typer.Option(help="Streams a step is for.", min=1, max=16)] = 1,
+    batch: Annotated[
+        int, typer.Option(help="Streams a step is for, where the model takes several.", min=1, max=16)
+    ] = 1,
 ) -> None:
     """Compile the models for a GPU with TensorRT (TensorRT-RTX does so on a machine without one, too)."""
     from engines.build import build_all, shipped_models

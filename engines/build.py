@@ -161,7 +161,10 @@ def read_capability(text: str | None, library: Library) -> int:
 
 
 def build_all(models: Mapping[str, Path], precision: str, target: str | None, batch: int = 1) -> None:
-    """Builds each, by its name, and prints a table.  Raises ModelError at the first that cannot be built."""
+    """Builds each, by its name, and prints a table.  Raises ModelError at the first that cannot be built.
+
+    batch: for how many streams; one that was exported for one stream is built for one.
+    """
     library = find_library()
     capability = read_capability(target, library)
     console = Console()
@@ -174,9 +177,10 @@ def build_all(models: Mapping[str, Path], precision: str, target: str | None, ba
             def tell(phase: str, done: int, of: int, task=task, name=name) -> None:  # type: ignore[no-untyped-def]
                 progress.update(task, description=f"{name}: {phase.lower()}", completed=done, total=of)
 
-            built = build(Wanted(model, precision, f"sm_{capability}", batch), tell)
+            streams = widest(model, batch)
+            built = build(Wanted(model, precision, f"sm_{capability}", streams), tell)
             progress.remove_task(task)
-            table.add_row(name, *_row(built))
+            table.add_row(f"{name}, {streams} streams" if streams > 1 else name, *_row(built))
     console.print(table)
     console.print(f"{precision}, sm_{capability}, {library.name} {library.version}; in {plan_folder()}")
 

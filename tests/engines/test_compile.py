@@ -5,11 +5,11 @@ import time
 import onnx
 import pytest
 
-from engines.build import shipped_models
+from engines.build import shipped_models, widest
 from engines.engine import ModelError
 from engines.gpu.compile import PRODUCTS, SUMS, capabilities, compile_plan
 from engines.gpu.library import find_library
-from engines.variant import make_variant
+from engines.variant import LARGEST_BATCH, make_variant
 
 TARGETS = (86, 89, 120)
 BUILD_S = 20.0
@@ -50,6 +50,17 @@ def test_float16_is_compiled_without_islands(name, target):
     assert 2 * report.float16 > report.float32 > 0
     assert any(report.layers.get(kind) for kind in PRODUCTS)
     assert any(report.layers.get(kind) for kind in SUMS)
+
+
+def test_a_plan_for_many_streams_has_no_islands_either():
+    audio = MODELS["speech/audio"]
+    if widest(audio, LARGEST_BATCH) == 1:
+        pytest.skip("the shipped audio engine was exported for one stream")
+    _, report = compile_plan(
+        find_library(), make_variant(audio, "float16", LARGEST_BATCH), "audio", 89, half=True
+    )
+    assert report.islands == ()
+    assert report.float16 > report.float32 > 0
 
 
 @pytest.mark.parametrize("name", ["speech/fusion", "face/landmarks"])
