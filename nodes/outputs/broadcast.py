@@ -25,11 +25,15 @@ QUEUE = (
     1000  # messages kept for each subscriber; beyond that the newest are dropped, for that subscriber only
 )
 LONGEST_SUBSCRIPTION = 512  # bytes; a CURVE handshake has to fit as well
-SUBSCRIPTIONS_A_STEP = 1000
-SUBSCRIPTIONS_AHEAD = 100  # that ZeroMQ takes from one subscriber before they are read here
+# ZeroMQ takes all that there are without a break, 25 kB of memory for each of the longest: with room for more
+# on the way a quick flood keeps it supplied, and is swallowed whole before we are asked.
+SUBSCRIPTIONS_AHEAD = 2  # the proof of a key takes the place of one, for good
+RECEIVE_BYTES = 1024
+NEXT_MS = 1  # so the next one takes a moment to come,
+SUBSCRIPTIONS_S = 0.005  # and a step spends so much on them
+FULL_STEPS = 200
 # ZeroMQ keeps every subscription, tens of bytes for each letter, and has no bound: a flood is ended here.
 USELESS_BYTES = 100_000
-FULL_STEPS = 10
 COMPLAIN_S = 60.0
 HANDSHAKE_MS = 5000  # who connects and says nothing is cut off
 
@@ -61,7 +65,8 @@ class Broadcast:
         self._guard: Guard | None = None
         self._pair: tuple[bytes, bytes] | None = None
         self._last: dict[tuple[str, str], Common] = {}
-        self._useless_bytes = 0  # of subscriptions to what is never published
+        self._useless: dict[bytes, int] = {}  # how many subscribe to what is never published,
+        self._useless_bytes = 0  # and in sum
         self._full_steps = 0  # on end, that could not read all that subscribers sent
         self._complain_s = 0.0
         try:
@@ -83,6 +88,7 @@ class Broadcast:
         socket.linger = 0
         socket.sndhwm = QUEUE
         socket.rcvhwm = SUBSCRIPTIONS_AHEAD
+        socket.set(zmq.RCVBUF, RECEIVE_BYTES)
         socket.set(zmq.XPUB_VERBOSER, 1)  # every subscription, also to a topic somebody has, and its end
         socket.set(zmq.MAXMSGSIZE, LONGEST_SUBSCRIPTION)
         socket.set(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
@@ -134,24 +140,30 @@ class Broadcast:
         if self._socket is None:
             self._bind_again()
             return asked
-        for _ in range(SUBSCRIPTIONS_A_STEP):
-            try:
-                frame = self._socket.recv(zmq.NOBLOCK)
-            except zmq.Again:
-                self._full_steps = 0
-                break
-            subscribes, wanted = frame[:1], frame[1:]
+        until_s, wait_ms = time.monotonic() + SUBSCRIPTIONS_S, 0
+        while self._socket.poll(wait_ms):
+            frame = self._socket.recv(zmq.NOBLOCK)
+            subscribes, wanted = frame[:1] == b"\1", frame[1:]
             if any(topic.startswith(wanted) for topic in TOPICS):
-                asked |= {wanted} if subscribes == b"\1" else set()
-            elif subscribes in (b"\0", b"\1"):
-                self._useless_bytes += len(wanted) if subscribes == b"\1" else -len(wanted)
-                if self._useless_bytes > USELESS_BYTES:
-                    return self._drop_all()
-        else:
-            self._full_steps += 1
-            if self._full_steps > FULL_STEPS:
+                asked |= {wanted} if subscribes else set()
+            elif frame[:1] in (b"\0", b"\1"):
+                self._count(wanted, 1 if subscribes else -1)
+            if self._useless_bytes > USELESS_BYTES or self._full_steps > FULL_STEPS:
                 return self._drop_all()
+            if time.monotonic() > until_s:
+                self._full_steps += 1
+                return asked
+            wait_ms = NEXT_MS
+        self._full_steps = 0
         return asked
+
+    def _count(self, wanted: bytes, more: int) -> None:
+        """Who ends what was never begun has no credit for it."""
+        before = self._useless.pop(wanted, 0)
+        now = max(0, before + more)
+        if now:
+            self._useless[wanted] = now
+        self._useless_bytes += (now - before) * len(wanted)
 
     def _drop_all(self) -> set[bytes]:
         """ZeroMQ has no way to end one subscriber.  The others connect again by themselves, and ask again."""
@@ -160,7 +172,7 @@ class Broadcast:
         if self._guard is not None:
             self._guard.unwatch(self._socket)
         self._socket.close()
-        self._socket, self._useless_bytes, self._full_steps = None, 0, 0
+        self._socket, self._useless, self._useless_bytes, self._full_steps = None, {}, 0, 0
         return set()
 
     def _bind_again(self) -> None:

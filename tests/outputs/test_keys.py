@@ -130,7 +130,7 @@ def test_a_thousand_wrong_keys_are_two_lines_and_no_file_stays_open(publisher, f
     until = time.monotonic() + 5
     while (process.num_fds() > fds or len(caplog.records) < 2) and time.monotonic() < until:
         time.sleep(0.02)
-    assert process.num_fds() == fds
+    assert process.num_fds() <= fds
     first, second = [record.getMessage() for record in caplog.records][:2]
     assert first.startswith("publish: refused 127.0.0.1 with the key ")
     assert " more like it (" in second

@@ -339,11 +339,11 @@ def test_a_subscriber_that_never_reads_holds_nobody_up(publisher, listening, sub
     lazy.socket.rcvhwm = 1
     reader = listening("voice")
     longest, got = 0.0, 0
-    for _ in range(200):
+    for sent in range(50, 10_001, 50):
         start = time.monotonic()
         publisher.step([voice() for _ in range(50)])
         longest = max(longest, time.monotonic() - start)
-        while reader.socket.poll(0):
+        while reader.socket.poll(0 if sent - got < 500 else 100):  # a busy machine is not its fault
             reader.socket.recv_multipart()
             got += 1
     got += len(reader.read(10_000 - got, seconds=2.0))
