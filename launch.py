@@ -317,8 +317,9 @@ def join(
 ) -> None:
     """Let a pipeline on another host run its groups here (docs/hosts.md)."""
     from nodes.runtime.join import join as join_as
+    from nodes.runtime.notify import Notify
 
-    join_as(address, name, keys, own, _tell)
+    join_as(address, name, keys, own, _tell, Notify())
 
 
 @app.command()

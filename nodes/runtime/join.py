@@ -13,6 +13,7 @@ from nodes.runtime.cluster import joined_ray, run_folder
 from nodes.runtime.endpoint import check_own, endpoint, own_address, parse_endpoint
 from nodes.runtime.errors import UserError
 from nodes.runtime.graph import LOCAL, is_id
+from nodes.runtime.notify import Notify
 
 TRY_S = 1.0
 AGAIN_S = 5.0
@@ -21,12 +22,19 @@ GONE_AFTER = 3  # refusals in a row: nobody is there; a cut link refuses nothing
 CONNECT_S = 2.0
 
 
-def join(head: str, name: str, keys: Path, own: str | None, tell: Callable[[str], None]) -> None:
+def join(
+    head: str,
+    name: str,
+    keys: Path,
+    own: str | None,
+    tell: Callable[[str], None],
+    notify: Notify | None = None,
+) -> None:
     """Joins the pipeline at ``head`` (ADDRESS or ADDRESS:PORT) as ``name``, again and again, until Ctrl-C.
 
     own: this host's address; None for the one by which it reaches ``head``.  tell: is given a line for every
-    change, and for every new reason why it cannot join now.  Raises UserError for an address, a name or keys
-    that cannot be.
+    change, and for every new reason why it cannot join now; notify: the same.  Raises UserError for an
+    address, a name or keys that cannot be.
     """
     address, port = parse_endpoint(head)
     if not is_id(name) or name == LOCAL:
@@ -35,14 +43,21 @@ def join(head: str, name: str, keys: Path, own: str | None, tell: Callable[[str]
         )
     certificates.edge(keys)
     certificates.token(keys)
+    notify = notify or Notify({})
+
+    def say(line: str) -> None:
+        tell(f"{line}; Ctrl-C stops")
+        notify.say(line)
+
     told = ""
     with suppress(KeyboardInterrupt):
+        notify.ready()  # to wait for the other host is what it is for
         while True:
             _on_signals(_interrupt)
             if not _answers(address, port):
                 if told != "waiting":
                     told = "waiting"
-                    tell(f"waiting for hearsee at {endpoint(address, port)}; Ctrl-C stops")
+                    say(f"waiting for hearsee at {endpoint(address, port)}")
                 time.sleep(TRY_S)
                 continue
             here = own or own_address(address, port)
@@ -52,7 +67,7 @@ def join(head: str, name: str, keys: Path, own: str | None, tell: Callable[[str]
                     try:
                         _on_signals(_interrupt)  # Ray has put its own in their place
                         told = "joined"
-                        tell(f"joined {endpoint(address, port)} as {name}, here at {here}; Ctrl-C leaves")
+                        say(f"joined {endpoint(address, port)} as {name}, here at {here}")
                         _stay(process, address, port)
                     finally:
                         _on_signals(_nothing)  # to leave takes two seconds at most
@@ -61,7 +76,9 @@ def join(head: str, name: str, keys: Path, own: str | None, tell: Callable[[str]
                 if told != str(error):
                     told = str(error)
                     tell(told)
+                    notify.say(told)
                 time.sleep(AGAIN_S)
+    notify.stopping()
 
 
 def _on_signals(act: Callable[[], None]) -> None:

@@ -21,6 +21,10 @@ class Notify:
     def ready(self) -> None:
         self._send("READY=1\nSTATUS=running")
 
+    def say(self, status: str) -> None:
+        """What ``systemctl status`` shows."""
+        self._send(f"STATUS={' '.join(status.split())}")
+
     def look(self, groups: Mapping[str, str]) -> None:
         """States by group, as often as one likes; told once a second.
 

@@ -1,11 +1,19 @@
 """What systemd hears, over the datagram socket it would give."""
 
+import signal
 import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
+from nodes.outputs import keys
 from nodes.runtime import notify
 from nodes.runtime.notify import Notify
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -57,3 +65,26 @@ def test_a_socket_that_nobody_reads_holds_nothing_up(systemd, monkeypatch):
     told = Notify(environment)
     for _ in range(10_000):
         told.look({"capture": "running"})
+
+
+@pytest.mark.live
+def test_a_second_host_is_ready_while_it_waits_for_the_first_and_stops_at_once(systemd, tmp_path):
+    bound, environment = systemd
+    bound.settimeout(30.0)
+    keys.make(tmp_path / "keys")
+    with socket.socket() as nobody:  # who has bound it and does not listen keeps others away
+        nobody.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{nobody.getsockname()[1]}"
+        command = ["launch.py", "join", address, "--as", "robot", "--keys", str(tmp_path / "keys")]
+        join = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environment)
+        try:
+            assert bound.recv(200) == b"READY=1\nSTATUS=running"
+            assert bound.recv(200) == f"STATUS=waiting for hearsee at {address}".encode()
+            join.send_signal(signal.SIGTERM)
+            begun_s = time.monotonic()
+            assert bound.recv(200).startswith(b"STOPPING=1\n")
+            assert join.wait(10) == 0
+            assert time.monotonic() - begun_s < 2.0
+        finally:
+            join.kill()
+            join.wait(10)
