@@ -4,7 +4,6 @@ import hashlib
 import logging
 import os
 import signal
-import time
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
@@ -16,8 +15,9 @@ from nodes.runtime.errors import UserError
 from nodes.runtime.host import GroupHost, resident_bytes
 from nodes.runtime.log import Line, Lines
 from nodes.runtime.plan import FOLDER, Edge, GroupPlan
+from nodes.runtime.pulse import Pulse
+from nodes.runtime.slot import OPEN_S
 
-OPEN_S = 60.0
 LINES = 100  # that wait for the supervisor, who asks once a second; of more the oldest are lost
 KEYS_VARIABLE, FOLDER_VARIABLE = "HEARSEE_KEYS", "HEARSEE_RUN"
 """Environment of a host's processes where there are several: where its keys are, where its sockets lie."""
@@ -54,7 +54,8 @@ class GroupActor:
             with suppress(OSError):
                 os.kill(before, signal.SIGKILL)
         keys = os.environ.get(KEYS_VARIABLE)
-        self.host = GroupHost(_at_home(plan), epoch, restarts, Path(keys) if keys else None)
+        pulse = Pulse(Path(plan.pulse)) if plan.pulse else None
+        self.host = GroupHost(_at_home(plan), epoch, restarts, Path(keys) if keys else None, pulse)
         self._told: deque[Line] = deque(maxlen=LINES)
         self._lines = Lines(plan.group, self._told.append)
         logging.getLogger().addHandler(self._lines)
@@ -84,8 +85,7 @@ class GroupActor:
         host = self.host
         self._lines.tell_held()
         lines = [self._told.popleft() for _ in range(len(self._told))]
-        still_s = (time.monotonic_ns() - host.beat_ns) / 1e9
-        return Status(os.getpid(), host.state, still_s, resident_bytes(), host.error, lines)
+        return Status(os.getpid(), host.state, host.pulse.still_s(), resident_bytes(), host.error, lines)
 
     def stop(self, silent: list[str]) -> None:
         self.host.stop(silent)

@@ -26,6 +26,7 @@ from nodes.runtime.graph import HEALTH, NodeSpec
 from nodes.runtime.messages import Health, Message
 from nodes.runtime.node import Context
 from nodes.runtime.plan import GroupPlan
+from nodes.runtime.pulse import Pulse
 from nodes.runtime.ranks import ranks
 from nodes.runtime.slot import Slot
 
@@ -45,17 +46,25 @@ class GroupHost:
 
     epoch: the first its nodes may use.  restarts: how often the group was started before.
     keys: folder of the keys for edges to other hosts, where there are such edges.
+    pulse: by which others see that the loop comes round.
     Everything happens in one thread of its own, but for nodes that are stepped side by side; the methods may
     be called from any other.
     """
 
-    def __init__(self, plan: GroupPlan, epoch: int = 0, restarts: int = 0, keys: Path | None = None) -> None:
+    def __init__(
+        self,
+        plan: GroupPlan,
+        epoch: int = 0,
+        restarts: int = 0,
+        keys: Path | None = None,
+        pulse: Pulse | None = None,
+    ) -> None:
         self.plan = plan
         self.keys = keys
         self.epoch = epoch
         self.restarts = restarts
         self.state = "starting"
-        self.beat_ns = time.monotonic_ns()
+        self.pulse = pulse or Pulse()
         self.error: str | None = None
         self._opened = threading.Event()
         self._go = threading.Event()
@@ -124,14 +133,16 @@ class GroupHost:
     def _run(self) -> None:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._crossing = Crossing(context, self.keys)
+        self.pulse.rest()
+        self.pulse.announce(threading.get_native_id())
         try:
             self._open(context)
             self._opened.set()
             self._go.wait()
             if not self._stop.is_set():
+                self.pulse.beat()
                 for slot in self._slots:
                     if slot.is_source:
-                        self.beat_ns = time.monotonic_ns()
                         slot.open()
                 self.state = "running"
                 self._loop()
@@ -165,7 +176,7 @@ class GroupHost:
         for edge in self.plan.incoming:
             self._inlets.append(Inlet(edge, context, crossing.link_for(edge), crossing.asker_for(edge)))
         for spec in self.plan.nodes:
-            slot = Slot(spec, partial(self._context, spec))
+            slot = Slot(spec, partial(self._context, spec), self.pulse)
             self._slots.append(slot)
             if not slot.is_source:
                 slot.open()
@@ -193,7 +204,8 @@ class GroupHost:
                 if watched.get(sock) != events:
                     poller.register(sock, events)
             watched = wanted
-            self.beat_ns = now_ns = time.monotonic_ns()
+            self.pulse.beat()
+            now_ns = time.monotonic_ns()
             wait_ms = 0 if busy and not held else max(0, tick_ns - now_ns + 999_999) // 1_000_000
             ready = dict(poller.poll(wait_ms))
             self._crossing.look()
@@ -277,7 +289,6 @@ class GroupHost:
         """Where a file is read: what has been handed over goes through the nodes before more is."""
         if self.plan.live:
             return
-        self.beat_ns = time.monotonic_ns()
         for slot in self._slots:
             if slot.inbox and not slot.is_source:
                 made = slot.step(time.monotonic_ns())

@@ -11,9 +11,11 @@ from nodes.runtime.errors import UserError
 from nodes.runtime.graph import NodeSpec
 from nodes.runtime.messages import Audio, Face, Gap, Message, Picture, Transcript
 from nodes.runtime.node import Context, Node
+from nodes.runtime.pulse import Pulse
 
 log = logging.getLogger(__name__)
 
+OPEN_S = 60.0  # a node may take so long to open: it loads its models
 FIRST_BACKOFF_NS = 100_000_000
 MAX_BACKOFF_NS = 5_000_000_000
 FORGIVEN_NS = 30_000_000_000  # who ran this long without failing starts again with the first back-off
@@ -27,10 +29,12 @@ class Slot:
     """``context`` makes the context for an epoch so far above the group's first.
 
     It rises with every reopening, above whatever the node has used of its own accord.
+    pulse: of the process, to tell who hangs from who opens.
     """
 
-    def __init__(self, spec: NodeSpec, context: Callable[[int], Context]) -> None:
+    def __init__(self, spec: NodeSpec, context: Callable[[int], Context], pulse: Pulse | None = None) -> None:
         self.spec = spec
+        self._pulse = pulse or Pulse()
         self.kind = find_class(spec.kind)
         self.is_source = not self.kind.inputs
         self.inbox: list[Message] = []
@@ -59,13 +63,8 @@ class Slot:
         self._context = self._make_context(self._epochs)
         self._epochs += 1
         try:
-            node = self.kind(**self.spec.options)
-            try:
-                node.open(self._context)
-            except BaseException:
-                with suppress(Exception):  # what went wrong first is what counts
-                    node.close()
-                raise
+            with self._pulse.patience(OPEN_S):
+                node = self._opened()
         except UserError as error:
             raise UserError(f"{self.spec.id}: {str(error).removeprefix(f'{self.spec.id}: ')}") from None
         except Exception as error:
@@ -74,8 +73,19 @@ class Slot:
         self._node = node
         self.state = "ok"
 
+    def _opened(self) -> Node:
+        node: Node = self.kind(**self.spec.options)
+        try:
+            node.open(self._context)
+        except BaseException:
+            with suppress(Exception):  # what went wrong first is what counts
+                node.close()
+            raise
+        return node
+
     def step(self, now_ns: int) -> list[Message]:
         """What the node makes of its inbox; when it is down, ``Gap`` in its place until it is back."""
+        self._pulse.beat()
         arrived, self.inbox = self.inbox, []
         if self.broken:
             return []

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from nodes.runtime.supervisor import EPOCHS
+from nodes.runtime.group import EPOCHS
 from tests.end_to_end.running import TALKER, Running
 
 GROUPS = ("capture", "perceive", "publish")

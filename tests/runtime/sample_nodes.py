@@ -84,16 +84,20 @@ class Lips:
         hang_on: int = -1,
         die_on: int = -1,
         die_always: bool = False,
+        opens_again_in: float = 0.0,
         refuse: bool = False,
         leak: bool = False,
     ):
         self.crash_on, self.hang_on, self.die_on = crash_on, hang_on, die_on
         self.die_always, self.refuse, self.leak = die_always, refuse, leak
+        self.opens_again_in = opens_again_in
         self.leaked = []
 
     def open(self, context):
         if self.refuse:
             raise UserError("there are no lips here; draw some")
+        if context.epoch % 4096:
+            time.sleep(self.opens_again_in)
         self.context = context
 
     def step(self, messages):

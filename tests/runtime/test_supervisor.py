@@ -13,6 +13,7 @@ from nodes.runtime import cluster, supervisor
 from nodes.runtime.check import check
 from nodes.runtime.errors import UserError
 from nodes.runtime.graph import parse
+from nodes.runtime.group import ANSWER_S, EPOCHS, STILL_S
 from nodes.runtime.plan import plan
 
 pytestmark = pytest.mark.live
@@ -102,7 +103,7 @@ def test_a_group_that_is_killed_is_back_within_5_s_and_alone(tmp_path, folder, g
         assert back["restarts"] == 1
         if group != "publish":  # which restarted with an epoch that nobody sees: it has no outputs
             kind = "Audio" if group == "capture" else "Face"
-            run.until(lambda: run.rows(kind, epoch=supervisor.EPOCHS))
+            run.until(lambda: run.rows(kind, epoch=EPOCHS))
         for name in others:
             now = run.until(lambda name=name: run.health(name))
             assert (now["pid"], now["restarts"]) == (before[name]["pid"], 0)
@@ -112,35 +113,40 @@ def test_while_perceive_is_away_the_sound_goes_on_and_it_is_told(tmp_path, folde
     with Supervised(tmp_path, folder) as run:
         pid = run.until(lambda: run.health("perceive"))["pid"]
         os.kill(pid, signal.SIGKILL)
-        run.until(lambda: run.rows("Face", epoch=supervisor.EPOCHS))
+        run.until(lambda: run.rows("Face", epoch=EPOCHS))
         told = run.rows("Health", group="perceive", stream="supervisor")
         assert {r["state"] for r in told} == {"restarting"}
         numbers = [r["seq"] for r in run.rows("Audio")]
         assert numbers == list(range(len(numbers)))
 
 
-def test_a_group_that_hangs_is_killed_and_started_again(tmp_path, folder, monkeypatch, caplog):
-    monkeypatch.setattr(supervisor, "STILL_S", 1.0)
+def test_a_group_that_hangs_is_killed_and_started_again(tmp_path, folder, caplog):
     with Supervised(tmp_path, folder, lips="{hang_on: 20}") as run:
-        run.until(lambda: run.rows("Face", epoch=supervisor.EPOCHS))
+        run.until(lambda: run.rows("Face", epoch=EPOCHS))
         assert any("group perceive: hung for" in r.getMessage() for r in caplog.records)
 
 
-def test_a_process_that_is_suspended_is_replaced(tmp_path, folder, monkeypatch, caplog):
-    monkeypatch.setattr(supervisor, "ANSWER_S", 1.0)
+def test_a_node_that_takes_long_to_open_again_does_not_hang(tmp_path, folder, caplog):
+    with Supervised(tmp_path, folder, lips=f"{{crash_on: 5, opens_again_in: {STILL_S + 1}}}") as run:
+        run.until(lambda: [face for face in run.rows("Face") if face["seq"] > 5])
+        assert run.health("perceive")["restarts"] == 0
+        assert "starting it again" not in caplog.text
+
+
+def test_a_process_that_is_suspended_is_replaced(tmp_path, folder, caplog):
     with Supervised(tmp_path, folder) as run:
         pid = run.until(lambda: run.health("perceive"))["pid"]
         os.kill(pid, signal.SIGSTOP)
-        run.until(lambda: run.rows("Face", epoch=supervisor.EPOCHS))
+        run.until(lambda: run.rows("Face", epoch=EPOCHS))
         run.until(lambda: not alive(pid))
-        assert "group perceive: does not answer; starting it again" in caplog.text
+        assert "group perceive: suspended for 2 s; starting it again" in caplog.text
 
 
 def test_a_group_that_leaks_is_started_again_before_it_takes_the_machine(tmp_path, folder, caplog):
     with Supervised(
         tmp_path, folder, lips="{leak: true}", groups="groups: {perceive: {memory_mb: 600}}"
     ) as run:
-        run.until(lambda: run.rows("Face", epoch=supervisor.EPOCHS))
+        run.until(lambda: run.rows("Face", epoch=EPOCHS))
         told = [
             r.getMessage() for r in caplog.records if "MB of memory, its memory_mb is 600" in r.getMessage()
         ]
@@ -159,7 +165,7 @@ def test_a_machine_that_stood_still_restarts_nobody(tmp_path, folder, monkeypatc
             asleep.clear()
             for pid in pids:
                 os.kill(pid, signal.SIGSTOP)
-            time.sleep(supervisor.ANSWER_S + 1)
+            time.sleep(ANSWER_S + 1)
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)
         return wait(self)
@@ -176,7 +182,7 @@ def test_a_machine_that_stood_still_restarts_nobody(tmp_path, folder, monkeypatc
 
 
 def test_a_group_that_always_dies_is_given_up_and_the_others_go_on(tmp_path, folder, monkeypatch, caplog):
-    monkeypatch.setattr(supervisor, "GIVE_UP_AFTER", 2)
+    monkeypatch.setattr("nodes.runtime.group.GIVE_UP_AFTER", 2)
     with Supervised(tmp_path, folder, lips="{die_on: 20, die_always: true}") as run:
         told = run.until(lambda: run.rows("Health", group="perceive", stream="supervisor", state="gave up"))
         assert told[0]["restarts"] == 1
