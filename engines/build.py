@@ -180,7 +180,7 @@ def build_all(models: Mapping[str, Path], precision: str, target: str | None, ba
             streams = widest(model, batch)
             built = build(Wanted(model, precision, f"sm_{capability}", streams), tell)
             progress.remove_task(task)
-            table.add_row(f"{name}, {streams} streams" if streams > 1 else name, *_row(built))
+            table.add_row(f"{name} x{streams}" if streams > 1 else name, *_row(built))
     console.print(table)
     console.print(f"{precision}, sm_{capability}, {library.name} {library.version}; in {plan_folder()}")
 
