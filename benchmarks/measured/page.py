@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from datetime import date
 
-from benchmarks.measured.fault import DEVICE_S, FAULTS, SLOW_S, WORKER_S, Fault
+from benchmarks.measured.fault import DEVICE_S, FAULTS, WORKER_S, Fault
 
 NOTHING_S = 0.02  # the chunks' times meet within a rounding
 
@@ -127,10 +127,9 @@ hearsee what is wrong and what to do about it.
 
 The rules: whoever has nothing says `Gap` at the usual pace, with the reason, so nobody waits on silence.
 What is missing is told on every result (`mode`, `modalities`) and, in words, in `status` (`says`). The
-fusion of sound and lips waits 80 ms for a late picture; processes are watched by the second. Devices are
-taken back within {DEVICE_S:g} s, processes within {WORKER_S:g} s, and {SLOW_S:g} s more where it takes time
-to show (a hang, a leak, a process that does not answer); the sound loses nothing when the camera fails, the
-lips nothing when the microphone does.
+fusion of sound and lips waits 80 ms for a late picture; processes are looked at four times a second. Devices
+are taken back within {DEVICE_S:g} s, processes within {WORKER_S:g} s, also such as hang, leak or are
+suspended; the sound loses nothing when the camera fails, the lips nothing when the microphone does.
 
 Caused for real on {when:%d %B %Y}, {os.cpu_count()} cores, on the whole pipeline with an MJPEG camera over
 HTTP and a PulseAudio microphone: *noticed*, from the fault to the first message that tells of it (where

@@ -24,7 +24,7 @@ from tests.fixtures_pulse import SoundServer
 FPS = 25.0
 RATE = 16_000
 PIPE_BYTES = 4096
-MEMORY_MB = 1500
+MEMORY_MB = 800
 WIRING = """\
 nodes:
   camera: {{node: "benchmarks.measured.faulty:Camera", group: capture, with: {{device: "{url}", fps: {fps},

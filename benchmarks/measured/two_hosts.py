@@ -29,7 +29,7 @@ nodes:
     node: perception/transcribe
     group: perceive
     inputs: [microphone/audio, face/face]
-    with: {{wait_ms: 150, backend: onnxruntime}}
+    with: {{wait_ms: 130, backend: onnxruntime}}
   publish:
     node: outputs/publish
     group: publish

@@ -47,10 +47,12 @@ class Bulletin:
                 reading = self._status.reading_at(message.t_start_ns)
                 yield self._note("face", bodies.face(message, reading, emission))
         now_ns = self._context.now_ns()
-        if now_ns >= self._status_due_ns:
+        due = now_ns >= self._status_due_ns
+        if due:
             self._status_due_ns += STATUS_NS
             if self._status_due_ns <= now_ns:  # the process was asleep: no burst to catch up
                 self._status_due_ns = now_ns + STATUS_NS
+        if due or self._status.is_news:
             yield "status", self._status.body(self._emission("status", self._context.name, now_ns))
 
     def _note(self, topic: str, body: Common) -> tuple[str, Common]:

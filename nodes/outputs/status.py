@@ -12,6 +12,7 @@ from nodes.runtime.messages import Face, Gap, Health, Message, Transcript, Voice
 READING_NS = 1_000_000_000  # without a voice or transcript for this long nothing is being read
 LOST_NS = 2_000_000_000  # a group says its health once a second
 DELAYS_KEPT = 64
+WELL = ("running", "finished")
 EVIDENCE = {"av": 2, "audio": 1, "video": 1}
 # Gaps name the port that has nothing; a person thinks in what cannot be done without it.
 MISSING = {
@@ -39,12 +40,16 @@ class Status:
         self._health: dict[str, tuple[Health, int]] = {}
         self._delays: dict[str, deque[float]] = {}
         self._dropped: dict[str, int] = {}
+        self.is_news = False  # a group runs no more: not to be told a second later
 
     def hear(self, message: Message, now_ns: int) -> None:
         if isinstance(message, Gap):
             self._gaps[message.stream, message.of] = (message.reason, now_ns)
         elif isinstance(message, Health):
-            self._health[message.group or message.stream] = (message, now_ns)
+            name = message.group or message.stream
+            was_well = name in self._health and self._health[name][0].state in WELL
+            self.is_news |= was_well and message.state not in WELL
+            self._health[name] = (message, now_ns)
         elif isinstance(message, Transcript | Voice | Face):
             self._gaps.pop((message.stream, message.port), None)
             if not isinstance(message, Face):
@@ -124,6 +129,7 @@ class Status:
         )
         self._told_ns = now_ns
         self._dropped = drops
+        self.is_news = False
         return body
 
     def _troubles(
@@ -138,7 +144,7 @@ class Status:
         for name, group in groups.items():
             if group["state"] == "lost":
                 troubles.append(f"group {name} not heard")  # how long is in groups: this stays the same
-            elif group["state"] not in ("running", "finished"):
+            elif group["state"] not in WELL:
                 troubles.append(f"group {name} {group['state']}")
         # Gaps of a microphone do not come here, its health tells of them; one reason passes several ports.
         gaps = {reason: port for node in nodes.values() for port, reason in node.get("gaps", {}).items()}

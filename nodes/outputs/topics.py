@@ -27,7 +27,7 @@ beginning of one (`transcript.`), or to everything (an empty string).
 | `voice` | every 160 ms: is somebody speaking |
 | `face` | every face in view, at most ten times a second, without its picture; nothing without a face |
 | `sentiment` | three times a second for each person who is seen or speaks: how they mean it |
-| `status` | every second, always, even when there is no camera and no microphone |
+| `status` | every second, always, even with no camera and no microphone; at once when a group runs no more |
 
 **What may follow what.** A segment starts with a `transcript.partial`; more may follow, each with a higher
 `revision`; it ends with exactly one `transcript.final`. After it nothing of that segment follows. When

@@ -106,7 +106,7 @@ class Group:
     def _look(self, turn_s: float) -> str | None:
         """At a process of this host, whatever it says of itself."""
         still_s = self._stillness.look(turn_s)
-        if still_s > STILL_S:
+        if still_s >= STILL_S:
             return f"{'suspended' if self._stillness.suspended else 'hung'} for {still_s:.0f} s"
         with suppress(psutil.Error):
             return self._too_much(psutil.Process(self.pid).memory_info().rss)

