@@ -101,7 +101,8 @@ def diagnose(before: dict[str, Any], now: dict[str, Any]) -> list[Finding]:
 def _group(name: str, group: dict[str, Any], before: dict[str, Any]) -> Finding:
     state, restarts = group["state"], group["restarts"]
     memory = f", {group['memory_bytes'] / 2**20:.0f} MiB" if group["memory_bytes"] else ""
-    found = f"{state}{memory}" + (f", restarted {restarts} times" if restarts else "")
+    often = "once" if restarts == 1 else f"{restarts} times"
+    found = f"{state}{memory}" + (f", restarted {often}" if restarts else "")
     why = "the lines of `python launch.py` say why"
     if state == "gave up":
         return Finding(f"group {name}", found, f"{why}; put that right, then end hearsee and start it again")
