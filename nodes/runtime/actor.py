@@ -41,10 +41,13 @@ class GroupActor:
     """``life`` returns when the group has ended, so its reference tells the supervisor of a death at once.
 
     before: process id of the one before on this host, 0 for none; a process that was given up because it
-    hangs may still hold the group's addresses.  code: what ``checksum`` has to be.
+    hangs may still hold the group's addresses.  code: what ``checksum`` has to be.  pulse: path of the page
+    by which the supervisor sees that it goes on, if it can.
     """
 
-    def __init__(self, plan: GroupPlan, epoch: int, restarts: int, before: int, code: str) -> None:
+    def __init__(
+        self, plan: GroupPlan, epoch: int, restarts: int, before: int, code: str, pulse: str = ""
+    ) -> None:
         self._refused = None
         if code != checksum():
             self._refused = (
@@ -54,8 +57,9 @@ class GroupActor:
             with suppress(OSError):
                 os.kill(before, signal.SIGKILL)
         keys = os.environ.get(KEYS_VARIABLE)
-        pulse = Pulse(Path(plan.pulse)) if plan.pulse else None
-        self.host = GroupHost(_at_home(plan), epoch, restarts, Path(keys) if keys else None, pulse)
+        self.host = GroupHost(
+            _at_home(plan), epoch, restarts, Path(keys) if keys else None, Pulse.at(pulse) if pulse else None
+        )
         self._told: deque[Line] = deque(maxlen=LINES)
         self._lines = Lines(plan.group, self._told.append)
         logging.getLogger().addHandler(self._lines)

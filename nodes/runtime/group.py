@@ -2,10 +2,10 @@
 
 import os
 import signal
+import sys
 import time
 from collections import deque
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -26,7 +26,7 @@ STATUS_S = 1.0
 STILL_S = 2.0  # a process whose loop has not come round for this long is hung, or suspended
 ANSWER_S = 5.0  # and one that has not answered for this long
 FAR_ANSWER_S = 60.0  # of one on another host the link may be cut: the group goes on, it must not be ended
-FAR_STILL_S = 5.0  # what it says of itself: nobody here sees what it waits for
+FAR_STILL_S = 5.0  # what it says of itself: there, and where this is not Linux, nobody sees what it waits for
 START_S = 60.0
 FIRST_BACKOFF_S = 0.5  # before the second restart in a row; the first is immediate
 MAX_BACKOFF_S = 8.0
@@ -59,12 +59,13 @@ class Group:
         self.restarts += 1
         self._begun_s.append(time.monotonic())
         self.state = "restarting" if self.restarts else "starting"
-        if self.plan.pulse:
-            self._pulse = Pulse.laid(Path(self.plan.pulse))
+        if self.plan.host == LOCAL and sys.platform == "linux":
+            self._pulse = Pulse.shared()
             self._stillness = Stillness(self._pulse)
         place = _ACTOR.options(**_LIFE, resources={self.plan.host: 1})
         epoch = self.restarts * EPOCHS
-        self.actor: Any = place.remote(self.plan, epoch, self.restarts, self._before, checksum())
+        pulse = self._pulse.path if self._pulse else ""
+        self.actor: Any = place.remote(self.plan, epoch, self.restarts, self._before, checksum(), pulse)
         self.life = self.actor.life.remote()
         self.opening: Any = self.actor.open.remote()
         self.answer: Any = None

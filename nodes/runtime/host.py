@@ -182,7 +182,7 @@ class GroupHost:
                 slot.open()
         self._by_id = {slot.spec.id: slot for slot in self._slots}
         self._ranks = [[self._by_id[id] for id in rank] for rank in self._rank_ids]
-        if (most := max(map(len, self._ranks))) > 1:
+        if (most := max(map(len, self._ranks), default=0)) > 1:
             self._abreast = Abreast(f"abreast {self.plan.group}", most)
         self._carriers: dict[str, list[Outlet]] = {}
         for outlet in self._outlets:

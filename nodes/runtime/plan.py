@@ -50,8 +50,7 @@ class Edge(msgspec.Struct, frozen=True):
 class GroupPlan(msgspec.Struct, frozen=True):
     """What one process hosts.  nodes: producers first.  local: who takes each ``node/port`` in it.
 
-    host: where it runs.  memory_mb: the most it may hold.  pulse: path of the page by which the supervisor
-    sees that it goes on; "" on another host.
+    host: where it runs.  memory_mb: the most it may hold.
     """
 
     group: str
@@ -62,7 +61,6 @@ class GroupPlan(msgspec.Struct, frozen=True):
     live: bool
     memory_mb: int
     host: str = LOCAL
-    pulse: str = ""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -121,7 +119,6 @@ def plan(graph: Graph, folder: str, live: bool, addresses: Mapping[str, str] | N
             live=live,
             memory_mb=graph.groups[name].memory_mb,
             host=runs_on[name],
-            pulse=f"{folder}/{name}.pulse" if runs_on[name] == LOCAL else "",
         )
         for name in graph.groups
     }

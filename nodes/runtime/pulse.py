@@ -9,39 +9,41 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 NEVER_NS = 2**63 - 1
 _PID, _THREAD, _DUE_NS = range(3)
 
 
 class Pulse:
-    """path: of the page, a file of the run; without one nobody else reads it.
+    """pid, thread: whose it is, as the system counts them; 0 until there is one.
 
-    pid, thread: whose it is, as the system counts them; 0 until there is one.
     due_ns: until then nobody need worry: when the loop came round last, later where it said that it may take
     a while, NEVER_NS while there is none.  Each is a number of eight bytes, written at once.
+    path: where others of this user find the page; "" for one that nobody else reads.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        if path is None:
-            self._page = mmap.mmap(-1, mmap.PAGESIZE)
-        else:
-            with open(path, "r+b") as file:
-                self._page = mmap.mmap(file.fileno(), mmap.PAGESIZE)
+    def __init__(self, page: mmap.mmap | None = None, path: str = "", fd: int = -1) -> None:
+        self.path, self._fd = path, fd
+        self._page = mmap.mmap(-1, mmap.PAGESIZE) if page is None else page
         self._numbers = memoryview(self._page).cast("q")
         self._patient: set[int] = set()  # threads
-        if path is None:
+        if not self.pid:
             self.rest()
 
     @classmethod
-    def laid(cls, path: Path) -> "Pulse":
-        """A new one at ``path``; whoever has the one that lay there does not write into this."""
-        path.unlink(missing_ok=True)
-        path.write_bytes(bytes(mmap.PAGESIZE))
-        pulse = cls(path)
-        pulse.rest()
-        return pulse
+    def shared(cls) -> "Pulse":
+        """One that others find until it is closed; in memory only: for a file the loop would wait for a slow
+        disk now and then.
+        """
+        fd = os.memfd_create("hearsee-pulse")
+        os.ftruncate(fd, mmap.PAGESIZE)
+        return cls(mmap.mmap(fd, mmap.PAGESIZE), f"/proc/{os.getpid()}/fd/{fd}", fd)
+
+    @classmethod
+    def at(cls, path: str) -> "Pulse":
+        """The one that another process shares."""
+        with open(path, "r+b") as file:
+            return cls(mmap.mmap(file.fileno(), mmap.PAGESIZE), path)
 
     @property
     def pid(self) -> int:
@@ -88,3 +90,5 @@ class Pulse:
     def close(self) -> None:
         self._numbers.release()
         self._page.close()
+        if self._fd >= 0:
+            os.close(self._fd)

@@ -21,9 +21,7 @@ SUSPENDED, FOR_THE_DISK, RUNNABLE = "T", "D", "R"
 
 class Stillness:
     """``look`` is called every TURN_S; what a process waits for a processor or a disk is not held against it,
-    and what it computes less than what it does nothing.
-
-    Linux tells; elsewhere all of the time counts.
+    and what it computes less than what it does nothing.  Of Linux, whose ``/proc`` tells.
     """
 
     def __init__(self, pulse: Pulse) -> None:

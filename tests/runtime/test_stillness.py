@@ -13,13 +13,15 @@ from nodes.runtime import stillness
 from nodes.runtime.pulse import Pulse
 from nodes.runtime.stillness import TURN_S, Stillness
 
-pytestmark = pytest.mark.live
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process waits for"),
+]
 
 LOOP = """
 import sys, threading, time
-from pathlib import Path
 from nodes.runtime.pulse import Pulse
-pulse = Pulse(Path(sys.argv[1]))
+pulse = Pulse.at(sys.argv[1])
 pulse.announce(threading.get_native_id())
 while True:
     pulse.beat()
@@ -28,13 +30,13 @@ while True:
 
 
 @pytest.fixture
-def looping(tmp_path):
+def looping():
     """Starts a process that does ``step`` again and again; gives its pulse, once it beats, and itself."""
     begun = []
 
     def start(step):
-        pulse = Pulse.laid(tmp_path / "page")
-        command = [sys.executable, "-c", LOOP.format(step=step), str(tmp_path / "page")]
+        pulse = Pulse.shared()
+        command = [sys.executable, "-c", LOOP.format(step=step), pulse.path]
         begun.append(subprocess.Popen(command, cwd=Path(__file__).parents[2]))
         until_s = time.monotonic() + 20
         while not (pulse.pid and pulse.due_ns < 2**62):
@@ -93,7 +95,6 @@ def test_one_that_is_suspended_is_told_from_one_that_hangs(looping):
     assert not still.suspended
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process waits for")
 def test_one_that_gets_no_processor_is_not_taken_for_a_hung_one(looping):
     """It works, next to two that leave it next to nothing of the processor."""
     one = min(os.sched_getaffinity(0))
@@ -133,9 +134,9 @@ def test_whatever_it_waits_for_there_is_an_end_to_it(looping, monkeypatch):
     assert found_s[-1] > stillness.AT_MOST_S
 
 
-def test_who_says_that_it_takes_a_while_is_left_in_peace_until_then(tmp_path):
-    page = Pulse.laid(tmp_path / "page")
-    inside = Pulse(tmp_path / "page")
+def test_who_says_that_it_takes_a_while_is_left_in_peace_until_then():
+    page = Pulse.shared()
+    inside = Pulse.at(page.path)
     inside.announce()
     still = Stillness(page)
     assert still.look(TURN_S) == 0.0, "there is no loop yet"
@@ -151,12 +152,14 @@ def test_who_says_that_it_takes_a_while_is_left_in_peace_until_then(tmp_path):
     assert still.look(TURN_S) == 0.0
 
 
-def test_the_page_of_the_process_before_is_another(tmp_path):
-    """One that was ended may still write for a moment."""
-    Pulse.laid(tmp_path / "page")
-    before = Pulse(tmp_path / "page")
-    now = Pulse.laid(tmp_path / "page")
-    before.announce()
-    before.beat()
-    assert now.pid == 0
-    assert now.still_s() == 0.0
+def test_a_page_is_gone_when_it_is_closed():
+    fds = len(os.listdir("/proc/self/fd"))
+    page = Pulse.shared()
+    inside = Pulse.at(page.path)
+    inside.announce()
+    assert page.pid == os.getpid()
+    inside.close()
+    page.close()
+    assert len(os.listdir("/proc/self/fd")) == fds
+    with pytest.raises(FileNotFoundError):
+        Pulse.at(page.path)
