@@ -5,6 +5,7 @@ of the sound with every condition of the picture: pictures lost, the mouth cover
 the lips of another sentence, a stranger's face, and some of these together.  It writes docs/never_worse.md.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -112,6 +113,7 @@ def main(
     weights: Annotated[str, typer.Option(help="folder of other models")] = "",
     out: Annotated[Path | None, typer.Option(help="where results are kept, to go on from")] = None,
     to: Annotated[Path, typer.Option(help="the page")] = PAGE,
+    jobs: Annotated[int, typer.Option(help="clips at a time; 0 is one for each core", min=0)] = 0,
 ) -> None:
     """Exit status 1 where a cell is worse than allowed."""
     console = Console()
@@ -132,7 +134,7 @@ def main(
     }
     results = Results(out or Path("runs") / f"never_worse-{digest(settings)}", settings)
     bench = Bench(Hearing(weights), backgrounds, sounds, views, lips_alone=False, strangers=others)
-    rows = measure_all(bench, chosen, results, console)
+    rows = measure_all(bench, chosen, results, console, jobs or len(os.sched_getaffinity(0)))
     if not rows:
         return
     scores = score(rows, SOUND_ALONE)

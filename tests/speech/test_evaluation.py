@@ -9,11 +9,12 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from rich.console import Console
 
 from benchmarks.never_worse import ALLOWED, page
 from benchmarks.words import latencies, transcripts
 from engines.speech.evaluation.hearing import Hearing
-from engines.speech.evaluation.measure import SOUND_ALONE, Bench, choose
+from engines.speech.evaluation.measure import SOUND_ALONE, Bench, choose, measure_all
 from engines.speech.evaluation.noises import Backgrounds, Heard, spoken_part
 from engines.speech.evaluation.replay import faces_of, record
 from engines.speech.evaluation.results import Results, Row, score
@@ -183,6 +184,13 @@ def test_an_evaluation_is_a_table_csv_json_and_a_plot_and_is_not_done_twice(tmp_
     before = (out / "clips.jsonl").stat().st_mtime_ns, (out / "clips.jsonl").read_bytes()
     evaluate(own.parent, out, 0, False, "", "", "", NOISE, None)
     assert (out / "clips.jsonl").read_bytes() == before[1]
+
+
+def test_clips_measured_side_by_side_are_those_measured_one_by_one(tmp_path, clips, backgrounds):
+    bench = Bench(Hearing(), backgrounds, (Heard("noise", 0.0),), (Seen(),), lips_alone=False)
+    rows = measure_all(bench, clips[:2], Results(tmp_path, {}), Console(quiet=True), jobs=2)
+    assert rows == [bench.measure(clips[:2], index) for index in range(2)]
+    assert set(Results(tmp_path, {}).rows) == {clip.name for clip in clips[:2]}
 
 
 def test_a_clip_that_cannot_be_played_is_left_out_with_a_line(tmp_path, capsys):

@@ -18,8 +18,13 @@ class Hearing:
 
     def __init__(self, weights: str = "", grammar: str = "", opener: Opener | None = None) -> None:
         self._options: dict[str, Any] = {"weights": weights, "grammar": grammar}
+        self._opener = opener
         self.memory = Memory()
         self._node = type("Measured", (Transcribe,), {"opener": opener or self.memory.open})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In another process it opens the models anew."""
+        return Hearing, (self._options["weights"], self._options["grammar"], self._opener)
 
     def words(self, sound: Sequence[Message], faces: Sequence[Message]) -> list[Word]:
         """Every word of every final.  An input without messages is one that nothing is connected to."""

@@ -1,8 +1,11 @@
-"""Clips under every condition, one clip after another, each heard as live; what is done is kept."""
+"""Clips under every condition, each heard as live; what is done is kept."""
 
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
+from multiprocessing import get_context
 from pathlib import Path
 
+import cv2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -67,21 +70,57 @@ class Bench:
         return Row(clip.name, clip.speaker, take.words, heard)
 
 
-def measure_all(bench: Bench, clips: Sequence[Clip], results: Results, console: Console) -> list[Row]:
-    """Those of ``clips`` that can be played, with a bar.  Ctrl-C ends it; what is done is kept."""
+def measure_all(
+    bench: Bench, clips: Sequence[Clip], results: Results, console: Console, jobs: int = 1
+) -> list[Row]:
+    """Those of ``clips`` that can be played, with a bar.  Ctrl-C ends it; what is done is kept.
+
+    jobs: processes, each with a clip at a time.
+    """
+    wanted = [index for index, clip in enumerate(clips) if clip.name not in results.rows]
     with Progress(*COLUMNS, console=console) as progress:
-        bar = progress.add_task("clips", total=len(clips))
+        bar = progress.add_task("clips", total=len(clips), completed=len(clips) - len(wanted))
         try:
-            for index, clip in enumerate(clips):
-                if clip.name not in results.rows:
-                    try:
-                        results.keep(bench.measure(clips, index))
-                    except UserError as error:
-                        progress.console.print(f"left out: {error}", highlight=False)
+            for row in _rows(bench, clips, wanted, jobs):
+                if isinstance(row, Row):
+                    results.keep(row)
+                else:
+                    progress.console.print(f"left out: {row}", highlight=False)
                 progress.advance(bar)
         except KeyboardInterrupt:
             progress.console.print("stopped; the same command goes on from here")
     return [results.rows[clip.name] for clip in clips if clip.name in results.rows]
+
+
+def _rows(bench: Bench, clips: Sequence[Clip], wanted: Sequence[int], jobs: int) -> Iterator[Row | str]:
+    """Of each clip what was heard, or why it was left out; in any order."""
+    if jobs == 1:
+        yield from (_row(bench, clips, index) for index in wanted)
+        return
+    # Ended by the end of this block, also with Ctrl-C.
+    with get_context("spawn").Pool(jobs, _start, (bench, clips)) as pool:
+        yield from pool.imap_unordered(_row_here, wanted)
+
+
+def _row(bench: Bench, clips: Sequence[Clip], index: int) -> Row | str:
+    try:
+        return bench.measure(clips, index)
+    except UserError as error:
+        return str(error)
+
+
+_here: tuple[Bench, Sequence[Clip]]  # of a process that measures
+
+
+def _start(bench: Bench, clips: Sequence[Clip]) -> None:
+    global _here
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+    _here = bench, clips
+
+
+def _row_here(index: int) -> Row | str:
+    return _row(*_here, index)
 
 
 def choose(clips: Sequence[Clip], count: int, held_out: bool, speaker: str, folder: Path) -> list[Clip]:
