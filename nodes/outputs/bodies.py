@@ -49,7 +49,7 @@ class WordBody(msgspec.Struct, kw_only=True):
     t_start_ns: Annotated[int, Meta(description="where it starts")]
     t_end_ns: Annotated[int, Meta(description="where it ends")]
     confidence: Annotated[float | None, Meta(description="0 to 1")]
-    heard_by: Annotated[str, Meta(description="what it was read from: `a` sound, `v` lips, `av` both")]
+    heard_by: Annotated[str, Meta(description="what had a say in it: `a` sound, `v` lips, `av` both")]
     recogniser: Annotated[str, Meta(description="id of the node that understood it; there may be several")]
 
 

@@ -29,6 +29,7 @@ from nodes.runtime.messages import CHUNK_FRAMES, MOUTH_SIZE, Face
 # them: to change heads within a word can lose it, or say it twice.
 CARRY_ON = 12
 HEARD_BY = {"av": "av", "audio": "a", "video": "v", "none": ""}
+LEAST = 0.05  # share of the say with which sound or lips count as heard or read
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Heard:
     """What the engines make of one chunk.
 
     log_probs: float32 [4, V] of the head that speaks, None in mode "none".  voice: float32 [4].
+    heard_by: of each frame "a", "v" or "av", what had a say in it; "" in mode "none".
+    temperature: of the head that speaks.
 
     modalities: reliability 0..1 of "audio" and "video": in mode "av" by the fusion engine, as far as the lips
     are trusted (see ``trust``); else 1 for sound that is there, and the mean quality of the faces that are.
@@ -58,14 +61,11 @@ class Heard:
     mode: str
     log_probs: np.ndarray | None
     voice: np.ndarray
+    heard_by: tuple[str, ...]
     temperature: float
     modalities: dict[str, float]
     sound: Evidence | None = None
     lips: dict[FaceId, Evidence] = field(default_factory=dict)
-
-    @property
-    def heard_by(self) -> str:
-        return HEARD_BY[self.mode]
 
 
 class Recogniser:
@@ -119,17 +119,17 @@ class Recogniser:
         self._since_lips = 0 if mode == "av" else self._since_lips + 1
         modalities = {"audio": float(sound is not None), "video": round(face_quality(chunk), 4)}
         temperature = 1.0
+        heard_by = (HEARD_BY[mode],) * CHUNK_FRAMES
         speaks: Arrays | None = None
         if sound is not None and self._since_lips < CARRY_ON:
             lips = read if mode == "av" else None
             speaks, gate = self._fuse(sound, lips, valid if lips is not None else np.zeros_like(valid))
             temperature = (1 - gate) * self._audio.temperature + gate * self._fusion.temperature
             if lips is not None:
-                weights = gate * speaks["reliability"][0].mean(axis=0)
-                modalities = {
-                    "audio": round(1 - gate + float(weights[0]), 4),
-                    "video": round(float(weights[1]), 4),
-                }
+                weights = gate * speaks["reliability"][0] + (1 - gate, 0)
+                heard_by = tuple(_heard_by(*each) for each in weights.tolist())
+                say = weights.mean(axis=0)
+                modalities = {"audio": round(float(say[0]), 4), "video": round(float(say[1]), 4)}
         elif mode == "audio":
             speaks, temperature = sound, self._audio.temperature
         elif mode == "video":
@@ -138,6 +138,7 @@ class Recogniser:
             mode,
             speaks["log_probs"][0] if speaks is not None else None,
             speaks["voice"][0] if speaks is not None else np.zeros(CHUNK_FRAMES, np.float32),
+            heard_by,
             temperature,
             modalities,
             _evidence(sound, np.ones_like(valid)) if sound is not None else None,
@@ -204,6 +205,12 @@ class _Reader:
                 mouths[0, i] = face.mouth
         self.valid = _valid(faces)
         return self._video.run({"mouths": mouths, "valid": self.valid})
+
+
+def _heard_by(sound: float, lips: float) -> str:
+    """Of a frame, by the share of the say that each has in it."""
+    least = LEAST * (sound + lips)
+    return "a" * (sound >= least) + "v" * (lips > least) or "a"
 
 
 def _evidence(outputs: Arrays, valid: np.ndarray) -> Evidence:

@@ -40,8 +40,9 @@ class Transcribe:
     a row has neither sound nor lips, and when the run is stopped in the middle of it.
 
     Which head speaks may change with any chunk, also within a segment: one decoder goes on, fed by whichever
-    head it is, so every word says by what it was heard.  Of several faces the one whose lips go with the
-    sound is read (see ``nodes.perception.speaker``).
+    head it is, so every word says what had a say in it: ``heard_by`` is "a" also where a face is in view and
+    its lips had none.  Of several faces the one whose lips go with the sound is read (see
+    ``nodes.perception.speaker``).
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("audio", "face")
@@ -123,7 +124,7 @@ class Transcribe:
         heard = self._recogniser.hear(chunk)
         self._speakers.push(heard.sound, heard.lips, anew=bool(chunk.audio_reset))
         seen = next((identity(face) for face in chunk.faces if face is not None), None)
-        self._read = seen if "v" in heard.heard_by else None
+        self._read = seen if heard.mode in ("av", "video") else None
         self._nothing = self._nothing + 1 if heard.mode == "none" else 0
         if self._nothing > 1:
             out += self._tell(self._utterances.flush())
@@ -173,7 +174,7 @@ def _frames(chunk: Chunk, heard: Heard) -> list[Frame]:
             end,
             float(heard.voice[i]),
             heard.log_probs[i] if heard.log_probs is not None else None,
-            heard.heard_by,
+            heard.heard_by[i],
             heard.temperature,
         )
         for i, (start, end) in enumerate(zip(chunk.frames_ns, ends, strict=True))

@@ -114,7 +114,7 @@ class Gap(Message):
 
 
 class Word(msgspec.Struct, kw_only=True):
-    """heard_by: "a", "v" or "av", the evidence it was read from.  confidence: 0..1."""
+    """heard_by: "a", "v" or "av", what had a say in it.  confidence: 0..1."""
 
     text: str
     t_start_ns: int

@@ -167,7 +167,9 @@ def test_words_appear_one_by_one_and_then_for_good(engines):
     assert final.t_start_ns / SECOND == pytest.approx(SPEECH_START, abs=0.13)
     assert final.t_end_ns / SECOND == pytest.approx(SPEECH_END, abs=0.09)
     assert [round(w.t_end_ns / SECOND, 2) for w in final.words] == pytest.approx([1.26, 1.74, 2.22], abs=0.05)
-    assert all(w.heard_by == "av" and w.confidence > 0.9 for w in final.words)
+    assert all(w.confidence > 0.9 for w in final.words)
+    # Lips have a say until the sound is known to be heard well.
+    assert [w.heard_by for w in final.words] == ["av", "a", "a"]
     assert final.modalities == {"audio": 1.0, "video": 0.0}, "heard well, the lips have no say"
 
 
@@ -345,7 +347,7 @@ def test_a_cut_of_the_picture_changes_no_word(engines):
     assert abs(at - 1.4) <= 0.3
     assert abs(again - 2.0) <= 0.3
     assert finals(out)[0].text == "red green two"
-    assert [w.heard_by for w in finals(out)[0].words] == ["av", "a", "av"]
+    assert [w.heard_by for w in finals(out)[0].words] == ["av", "a", "a"]
     assert {m.epoch for m in out} == {0}
 
 
