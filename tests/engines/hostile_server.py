@@ -149,6 +149,6 @@ class HostileServer:
         sent = body if stop_after is None else body[:stop_after]
         step = 16_384 if pace_s else 262_144
         for start in range(0, len(sent), step):
+            self.given += len(sent[start : start + step])  # first: the client may look once it has them
             request.wfile.write(sent[start : start + step])
-            self.given += len(sent[start : start + step])
             time.sleep(pace_s)
