@@ -40,7 +40,7 @@ def run_stage(
     seconds: raise Stopped after so long.
     score: of a candidate, less is better: the best of ``CANDIDATES`` is returned, and WORK/NAME.chosen.json
     tells the score of each.  Without it the last is returned.
-    compiled: on a GPU, by ``torch.compile``, which takes a minute and pays from some 2,000 steps on.
+    compiled: on a GPU, by ``torch.compile``: it takes a while, which long trainings win back.
     """
     parameters = [p for p in trained.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(

@@ -29,7 +29,7 @@ os.environ.update(
         "RAY_DISABLE_IMPORT_WARNING": "1",
         "RAY_enable_metrics_collection": "0",
         "RAY_worker_niceness": "0",  # Ray's 15 is for batch work; ours goes by the clock
-        # Ray remembers 100,000 that ended, and every call: 0.2 MB for each restart of a group, for weeks.
+        # Ray would remember 100,000 that ended, and every call, and grow with each restart of a group.
         "RAY_maximum_gcs_destroyed_actor_cached_count": "20",
         "RAY_maximum_gcs_dead_worker_cached_count": "20",
         "RAY_task_events_report_interval_ms": "0",
