@@ -104,9 +104,9 @@ class ClockModel:
     def report(self) -> dict[str, float]:
         """For ``status``: rate, and offset (the host's time less the device's) as of the latest observation.
 
-        The uncertainties are SIGNIFICANT standard errors, since neighbouring errors are alike; of a clock
-        that has just begun to be observed they are the most there can be.  A delay that is always there is
-        not in them: nothing here can see it.
+        The uncertainties are SIGNIFICANT standard errors, since neighbouring errors are alike, and by how
+        much the rate was shrunk; of a clock that has just begun to be observed they are the most there can
+        be.  A delay that is always there is not in them: nothing here can see it.
         """
         rate_ppm, latest = MAX_RATE * 1e6, self._latest
         if len(self._young) < YOUNG or self._xx <= 0:
@@ -114,8 +114,10 @@ class ClockModel:
             uncertainty = max(LEAST_ERROR_S, (offsets[-1] - offsets[0]) / 1e9)
         else:
             variance = SIGNIFICANT**2 * self._variance(self._xy / self._xx)
-            rate_ppm = min(rate_ppm, 1e6 * math.sqrt(variance / self._xx))
+            shrunk = abs(self._xy / self._xx - self._rate)
+            rate_ppm = min(rate_ppm, 1e6 * (math.sqrt(variance / self._xx) + shrunk))
             uncertainty = math.sqrt(variance * (1 / self._weight + self._x**2 / self._xx))
+            uncertainty += shrunk * abs(self._x)
         return {
             "rate_ppm": round(self.rate_ppm, 3),
             "rate_uncertainty_ppm": round(rate_ppm, 3),
