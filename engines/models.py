@@ -21,9 +21,13 @@ from engines.catalogue import Model
 from engines.store import Store, Told, mirror, open_store
 from nodes.runtime.errors import UserError
 
-app = typer.Typer(help="Public models: list, pull, verify, mirror.", no_args_is_help=True)
+app = typer.Typer(
+    help="Public models: list, pull, verify, mirror.", no_args_is_help=True, rich_markup_mode=None
+)
 
-Names = Annotated[list[str] | None, typer.Argument(help="Which; all of them where none is named.")]
+Names = Annotated[
+    list[str] | None, typer.Argument(help="Which; all of them where none is named.", metavar="NAME")
+]
 Mirror = Annotated[
     str, typer.Option("--mirror", help="A folder or address that holds the downloads.", metavar="WHERE")
 ]
@@ -43,8 +47,10 @@ def list_models() -> None:
 
 
 @app.command()
-def pull(names: Annotated[list[str], typer.Argument(help="Which models.")], source: Mirror = "") -> None:
-    """Download models, check them, and put them where hearsee finds them."""
+def pull(
+    names: Annotated[list[str], typer.Argument(help="Which models.", metavar="NAME")], source: Mirror = ""
+) -> None:
+    """Download models and check them: then hearsee finds them."""
     store = open_store()
     for name in names:
         model = store.catalogue.model(name)
@@ -58,7 +64,10 @@ def pull(names: Annotated[list[str], typer.Argument(help="Which models.")], sour
 
 @app.command()
 def verify(names: Names = None) -> None:
-    """Compare the models that are here with their sums; exit status 1 where one is not right."""
+    """Compare the models that are here with their sums.
+
+    Exit status 1 where one is not right.
+    """
     store = open_store()
     wrong = [not _verified(store, name, asked=bool(names)) for name in names or store.catalogue.models]
     raise typer.Exit(any(wrong))
@@ -66,11 +75,11 @@ def verify(names: Names = None) -> None:
 
 @app.command("mirror")
 def mirror_models(
-    folder: Annotated[Path, typer.Argument(help="Where to; made where it is missing.")],
+    folder: Annotated[Path, typer.Argument(help="Where to; made where it is missing.", metavar="FOLDER")],
     names: Names = None,
     source: Mirror = "",
 ) -> None:
-    """Download models into a folder from which a machine without internet can pull."""
+    """Download models into a folder, to pull from without internet."""
     store = open_store()
     for name in names or store.catalogue.models:
         model = store.catalogue.model(name)

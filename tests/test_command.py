@@ -1,10 +1,15 @@
 """Which pipeline the command line asks for; nothing of it is started."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from replaying import TALKER, recorded, talking
 from typer.testing import CliRunner
 
 import launch
+from nodes.outputs import show
 from nodes.runtime.errors import UserError
 
 
@@ -14,7 +19,7 @@ def asked(monkeypatch):
 
     def ask(*arguments):
         got = []
-        monkeypatch.setattr(launch, "_run", lambda graph, seconds: got.append((graph, seconds)))
+        monkeypatch.setattr(show, "show", lambda graph, seconds=None: got.append((graph, seconds)))
         done = CliRunner().invoke(launch.app, list(map(str, arguments)), catch_exceptions=False)
         assert done.exit_code == 0, done.output
         return got[0]
@@ -49,3 +54,43 @@ def test_replay_takes_the_recording_in_place_of_the_devices(asked, tmp_path):
     assert seconds is None
     with pytest.raises(UserError, match="cannot be written"):
         asked("replay", path, "--out", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--grammar", "no/such.jsgf"), r"no/such\.jsgf: cannot read the grammar"),
+        (("--weights", "no/such"), r"no/such/audio\.onnx: no such model file"),
+        (("--out", TALKER), r"talker\.mp4: cannot write there .*--out FOLDER"),
+        (("--task", "lips"), "give speech or sentiment"),
+    ],
+)
+def test_what_an_evaluation_cannot_use_ends_it_at_once(tmp_path, arguments, said):
+    (tmp_path / "a.mp4").write_bytes(TALKER.read_bytes())
+    (tmp_path / "a.txt").write_text("place blue")
+    with pytest.raises(UserError, match=said):
+        CliRunner().invoke(
+            launch.app, ["evaluate", str(tmp_path), *map(str, arguments)], catch_exceptions=False
+        )
+
+
+@pytest.mark.parametrize(
+    ("lacks", "arguments", "remedy"),
+    [("typer", (), "make demo"), ("scipy", ("evaluate", "docs"), "make .venv/development")],
+)
+def test_a_python_that_lacks_packages_says_what_installs_them(lacks, arguments, remedy):
+    without = f"import sys; sys.modules[{lacks!r}] = None; import launch; launch.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", without, *arguments],
+        cwd=Path(launch.__file__).parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert done.stdout == ""
+    [line] = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert lacks in line
+    assert remedy in line

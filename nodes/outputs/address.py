@@ -4,6 +4,9 @@ import ipaddress
 
 from nodes.runtime.errors import UserError
 
+USUAL = "tcp://127.0.0.1:5556"
+"""Where hearsee publishes unless told otherwise: only this machine can reach it."""
+
 
 def check(address: str) -> None:
     """UserError unless it is ``tcp://HOST:PORT`` or ``ipc://PATH``; libzmq takes port 99999 for 34463."""
@@ -17,7 +20,7 @@ def check(address: str) -> None:
         and (port == "*" or (port.isdecimal() and len(port) < 6 and 0 < int(port) < 65536))
     ):
         return
-    raise UserError(f"{address}: not an address; write it like tcp://127.0.0.1:5556 or ipc:///tmp/hearsee")
+    raise UserError(f"{address}: not an address; write it like {USUAL} or ipc:///tmp/hearsee")
 
 
 def is_local(address: str) -> bool:
@@ -44,6 +47,6 @@ def from_here(address: str) -> str:
         return address
     host, _, port = rest.rpartition(":")
     if port == "*":
-        raise UserError(f"{address}: nobody can know this port; give its number, like tcp://127.0.0.1:5556")
+        raise UserError(f"{address}: nobody can know this port; give its number, like {USUAL}")
     everywhere = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
     return f"tcp://{everywhere.get(host, host)}:{port}"

@@ -122,11 +122,18 @@ def _load(file: Path) -> tuple[bytes, bytes]:
         public_key, secret_key = b"", None
     wanted = (public_key, secret_key) if file.suffix == ".key_secret" else (public_key,)
     if any(key is None or len(key) != KEY_LENGTH for key in wanted):
-        raise UserError(f"{file}: no such key, or damaged; make keys with `{MAKE} keys`")
+        raise UserError(f"{file}: no such key, or damaged; {_remedy(file.parent)}")
     _check_kept(file.parent, stat.S_IWGRP | stat.S_IWOTH, "others may add keys to it", "go-w")
     if file.suffix == ".key_secret":
         _check_kept(file, stat.S_IRWXG | stat.S_IRWXO, "others may read this secret", "go-rwx")
     return public_key, secret_key or b""
+
+
+def _remedy(folder: Path) -> str:
+    """The hosts have the same keys, or they do not meet: those of one of them."""
+    if folder.name != HOSTS:
+        return f"make keys with `{MAKE} {folder}`"
+    return f"make keys with `{MAKE} {folder.parent}` on one host, and copy {folder} from there to every other"
 
 
 def _check_kept(path: Path, bits: int, wrong: str, remedy: str) -> None:

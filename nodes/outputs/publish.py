@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from nodes.outputs.address import USUAL
 from nodes.outputs.broadcast import Broadcast
 from nodes.outputs.bulletin import Bulletin
 from nodes.runtime.messages import Message
@@ -27,7 +28,7 @@ class Publish:
     def __init__(
         self,
         *,
-        address: str = "tcp://127.0.0.1:5556",
+        address: str = USUAL,
         keys: str = "",
         metrics: str = "",
         unix_offset_ns: int | None = None,

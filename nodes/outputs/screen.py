@@ -21,7 +21,8 @@ class Screen:
     changes every second is not.
 
     On a terminal two lines stand below it and change in place: the words of now; mode, delay and drops.
-    Written to a file or a pipe there is no place to change, so voice and face are told when they change.
+    Written to a file or a pipe there is no place to change, so voice, face and sentiment are told when they
+    change.
     Where there are several recognisers each has a line for the words of now, and every line says whose it is.
     """
 
@@ -79,12 +80,14 @@ class Screen:
             whose = f"face {body['face']}" if body["face"] is not None else "a voice"
             news, style = f"{body['emotion']} ({whose})", "dim"
         elif topic == "voice":
-            news, style = f"{'speaking' if body['speaking'] else 'silent'} ({body['mode']})", "dim"
+            news, style = "speaking" if body["speaking"] else "silent", "dim"
         elif topic == "face":
             news, style = f"face {body['track']}", "dim"
         else:
             return
         about = _FIGURE.sub("", news) if topic == "status" else news
+        if topic == "voice":
+            about = f"{body['mode']} {news}"
         if self._told.get(topic) != about:
             self._told[topic] = about
             self._console.print(_line(body, news, style))

@@ -199,8 +199,12 @@ def parse(path: Path) -> Graph:
         root = yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; give another with --pipeline FILE") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as text: {error}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: cannot be read as UTF-8 text; give another with --pipeline FILE") from None
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}); give another with --pipeline FILE"
+        ) from None
     except RecursionError:
         raise UserError(
             f"{path.name}:1: lists or mappings lie too deep in each other; nothing needs that"

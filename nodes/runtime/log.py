@@ -6,6 +6,7 @@ Lines of a group are made in its process (``Lines`` there) and told by the super
 
 import logging
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,6 +52,18 @@ class Line(msgspec.Struct, frozen=True):
         if self.held_back:
             told["held_back"] = self.held_back
         return msgspec.json.encode(told).decode()
+
+
+class ToStderr:
+    """Writes a line to whatever is stderr then: while the screen is live, it is what prints above it."""
+
+    as_json = False
+
+    def __call__(self, line: Line) -> None:
+        print(line.json if self.as_json else line.text, file=sys.stderr, flush=True)
+
+
+to_stderr = ToStderr()
 
 
 class Lines(logging.Handler):

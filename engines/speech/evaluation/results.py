@@ -35,16 +35,22 @@ class Row:
 class Results:
     """The rows of ``folder``/clips.jsonl; ``keep`` adds one.
 
-    settings: what the rows depend on.  Raises UserError where the folder holds rows made with others.
+    settings: what the rows depend on.  Raises UserError where the folder holds rows made with others, and
+    where nothing can be written there.
     """
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
         self._path = folder / FILE
         self.rows: dict[str, Row] = {}
-        folder.mkdir(parents=True, exist_ok=True)
-        if not self._path.exists():
-            self._path.write_text(json.dumps(settings) + "\n")
-            return
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not self._path.exists():
+                self._path.write_text(json.dumps(settings) + "\n")
+                return
+        except OSError as error:
+            raise UserError(
+                f"{folder}: cannot write there ({error.strerror}); name another with --out FOLDER"
+            ) from error
         first, *lines = self._path.read_text().splitlines() or [""]
         if first != json.dumps(settings):
             raise UserError(

@@ -37,6 +37,8 @@ def evaluate(
     """
     console = Console()
     clips = choose(find_clips(data), count, held_out, speaker, data)
+    hearing = Hearing(weights, grammar)
+    hearing.words([], [])  # so that a model or grammar that cannot be used ends it here, not at every clip
     noise, babble = noise or usual("noise"), babble or usual("babble")
     backgrounds = Backgrounds(noise, babble, clips)
     sounds = [Heard(), *(Heard(kind, snr) for kind in backgrounds.kinds for snr in SNRS)]
@@ -50,7 +52,7 @@ def evaluate(
     }
     out = out or Path("runs") / "evaluate" / f"{data.resolve().name}-{digest(settings)}"
     results = Results(out, settings)
-    bench = Bench(Hearing(weights, grammar), backgrounds, sounds, (WHOLE, HALF), lips_alone=True)
+    bench = Bench(hearing, backgrounds, sounds, (WHOLE, HALF), lips_alone=True)
     rows = measure_all(bench, clips, results, console)
     if not rows:
         return
