@@ -1,16 +1,19 @@
 """Two hosts with a bad link between them: the same words, how far sound and picture are apart, a cut link?
 
-    python -m benchmarks.hosts [CLIPS] [--clips N] [--delay MS] [--jitter MS] [--loss PERCENT] [--cut SECONDS]
+    python -m benchmarks.hosts [CLIPS] [--clips N] [--delay MS] [--jitter MS] [--loss PERCENT]
+                               [--cut SECONDS] [--cuts N]
 
 The camera and the finding of faces run on one host; microphone, recogniser and publisher on the other
 (``measured/namespaces.py``: network namespaces with clocks half a million seconds apart; needs root).  Clips
 are played once with everything on one host and once over the link; then, over the link, without a pause,
-while it is cut.  Delay, jitter and loss are of each direction.
+while it is cut: once for long, then for two seconds each, since how soon that is told depends on when in a
+chunk it happens.  Delay, jitter and loss are of each direction.
 """
 
 import argparse
 import tempfile
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,8 @@ from benchmarks.measured.two_hosts import LEAD_S, TRUE_OFFSET_MS, Run, running
 GRID = Path(__file__).resolve().parents[2] / "shared" / "data" / "grid_s1"
 CLIP_S = 5.0  # with the pause after it, and some more
 BEFORE_S, AFTER_S = 8.0, 8.0
+SHORT_S, BETWEEN_S = 2.0, 2.0
+TELL_S = 2.0  # status comes once a second
 ALIGNED_MS, AUDIO_ONLY_MS, BACK_S = 20.0, 300.0, 3.0
 
 
@@ -33,20 +38,23 @@ def main() -> int:
     parser.add_argument("--jitter", type=float, default=10.0)
     parser.add_argument("--loss", type=float, default=2.0)
     parser.add_argument("--cut", type=float, default=10.0)
+    parser.add_argument("--cuts", type=int, default=10)
     options = parser.parse_args()
     if reason := missing():
         raise SystemExit(reason)
     clips = sorted(options.folder.glob("*.mp4"))[: options.clips]
     if not clips:
         raise SystemExit(f"{options.folder}: no clips (*.mp4) there; name a folder with some")
-    joined = clips * (1 + int((BEFORE_S + options.cut + AFTER_S + 5) / (2.5 * len(clips))))
+    cuts = [(options.cut, BEFORE_S)] + [(SHORT_S, BETWEEN_S)] * (options.cuts - 1)
+    cuts_s = sum(cut_s + before_s + AFTER_S for cut_s, before_s in cuts)
+    joined = clips * (1 + int((cuts_s + 5) / (2.5 * len(clips))))
     with (
         tempfile.TemporaryDirectory(prefix="hs-", dir="/tmp") as folder,
         Namespaces() as hosts,
         running(hosts, Path(folder), clips, [], two=False) as run,
     ):
         run.begin()
-        here, _, _ = listen(run, len(clips))
+        here = listen(run, len(clips))
     link = (options.delay, options.jitter, options.loss / 100)
     with (
         tempfile.TemporaryDirectory(prefix="hs-", dir="/tmp") as folder,
@@ -55,40 +63,74 @@ def main() -> int:
     ):
         run.begin()
         before_bytes, begun_s = hosts.carried_bytes[1], time.monotonic()
-        there, errors_ms, modes = listen(run, len(clips))
+        there = listen(run, len(clips))
         rate = (hosts.carried_bytes[1] - before_bytes) / (time.monotonic() - begun_s)
-        cut = cut_link(run, hosts, options.cut)
-    same = sum(one == other for one, other in zip(here, there, strict=False))
-    worst_ms = max(map(abs, errors_ms), default=float("nan"))
+        told_of = [cut_link(run, hosts, cut_s, before_s) for cut_s, before_s in cuts]
+    same = sum(one == other for one, other in zip(here.finals, there.finals, strict=False))
+    worst_ms = max(map(abs, there.errors_ms), default=float("nan"))
     print(
         f"{len(clips)} clips, {options.delay:g} ± {options.jitter:g} ms each way, {options.loss:g} % of"
         f" packets lost; {rate / 1000:.0f} kB/s from the robot"
     )
-    print(f"same words as on one host: {same} of {max(len(here), len(there))}")
-    for one, other in zip(here, there, strict=False):
+    print(f"same words as on one host: {same} of {max(len(here.finals), len(there.finals))}")
+    for one, other in zip(here.finals, there.finals, strict=False):
         if one != other:
             print(f"  here:  {one}\n  there: {other}")
-    print(f"chunks by mode over the link: {modes}")
+    unlike = sum(a != b for a, b in zip(here.chunks, there.chunks, strict=False))
+    print(
+        f"chunks with sound of which something else was told: {unlike} of {len(here.chunks)} on one host and"
+        f" {len(there.chunks)} over the link"
+    )
+    for name, heard in (("on one host", here), ("over the link", there)):
+        p50, p99 = np.percentile(heard.delays_ms, [50, 99])
+        print(
+            f"{name}: faces that came too late for their sound: {heard.late}; chunks by mode: {heard.modes};"
+            f" end of capture to publication p50 {p50:.0f} ms, p99 {p99:.0f} ms, most"
+            f" {max(heard.delays_ms):.0f} ms"
+        )
     print(f"clock of the robot, farthest from the truth: {worst_ms:.1f} ms (at most {ALIGNED_MS:.0f})")
-    for line in told(cut):
+    for line in told(told_of):
         print(line)
-    good = same == len(clips) and len(here) == len(there) and worst_ms <= ALIGNED_MS
-    return 0 if good and cut["audio_ms"] <= AUDIO_ONLY_MS and cut["back_s"] <= BACK_S else 1
+    good = same == len(clips) == len(here.finals) == len(there.finals) and worst_ms <= ALIGNED_MS
+    good = good and max(cut["audio_ms"] for cut in told_of) <= AUDIO_ONLY_MS
+    return 0 if good and max(cut["back_s"] for cut in told_of) <= BACK_S else 1
 
 
-def listen(run: Run, clips: int) -> tuple[list[str], list[float], dict[str, int]]:
-    """The finals of all clips, how far off the robot's clock was told to be, and chunks by mode."""
-    finals, errors_ms, modes = [], [], dict.fromkeys(("av", "audio", "video", "none"), 0)
+@dataclass
+class Heard:
+    """What was published of the clips.
+
+    finals: texts.  errors_ms: how far off the robot's clock was told to be.  modes: of how many chunks.
+    chunks: what was told of each that had sound.  delays_ms: of these, end of capture to publication.
+    late: faces that came when their chunk had been read without them.
+    """
+
+    finals: list[str] = field(default_factory=list)
+    errors_ms: list[float] = field(default_factory=list)
+    chunks: list[tuple[Any, ...]] = field(default_factory=list)
+    modes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("av", "audio", "video", "none"), 0))
+    delays_ms: list[float] = field(default_factory=list)
+    late: int = 0
+
+
+def listen(run: Run, clips: int) -> Heard:
+    heard = Heard()
     for topic, body in run.heard(LEAD_S + clips * CLIP_S):
         if topic == "transcript.final":
-            finals.append(body["text"])
+            heard.finals.append(body["text"])
         elif topic == "voice":
-            modes[body["mode"]] += 1
+            heard.modes[body["mode"]] += 1
+            if body["mode"] in ("av", "audio"):
+                heard.chunks.append((body["mode"], body["modalities"], body["probability"]))
+                heard.delays_ms.append((body["t_emit_ns"] - body["t_end_ns"]) / 1e6)
         elif topic == "status" and "robot" in body["clocks"]:
-            errors_ms.append(body["clocks"]["robot"]["offset_ms"] - TRUE_OFFSET_MS)
-        if len(finals) == clips:
+            heard.errors_ms.append(body["clocks"]["robot"]["offset_ms"] - TRUE_OFFSET_MS)
+        if len(heard.finals) == clips:
             break
-    return finals, errors_ms, modes
+    for topic, body in run.heard(TELL_S):
+        if topic == "status":
+            heard.late = body["nodes"]["transcribe"].get("late", {}).get("face", 0)
+    return heard
 
 
 def cut_link(run: Run, hosts: Namespaces, seconds: float, before_s: float = BEFORE_S) -> dict[str, Any]:
@@ -136,14 +178,19 @@ def until(run: Run, mode: str, seconds: float) -> dict[str, Any] | None:
     return None
 
 
-def told(cut: dict[str, Any]) -> list[str]:
-    p50, p99 = np.percentile(cut["delays_ms"], [50, 99]) if cut["delays_ms"] else (np.nan, np.nan)
-    return [
+def told(cuts: list[dict[str, Any]]) -> list[str]:
+    lines = [
         f"link cut for {cut['seconds']:g} s: sound alone after {cut['audio_ms']:.0f} ms (at most"
-        f" {AUDIO_ONLY_MS:.0f}), both again {cut['back_s']:.2f} s after it was back (at most {BACK_S:g})",
-        f"sound meanwhile: {len(cut['delays_ms'])} chunks, {cut['holes']} holes, end of capture to"
-        f" publication p50 {p50:.0f} ms, p99 {p99:.0f} ms",
-        f"status meanwhile: {' | '.join(cut['says'])}",
+        f" {AUDIO_ONLY_MS:.0f}), both again {cut['back_s']:.2f} s after it was back (at most {BACK_S:g})"
+        for cut in cuts
+    ]
+    delays_ms = [delay_ms for cut in cuts for delay_ms in cut["delays_ms"]]
+    p50, p99 = np.percentile(delays_ms, [50, 99]) if delays_ms else (np.nan, np.nan)
+    return [
+        *lines,
+        f"sound meanwhile: {len(delays_ms)} chunks, {sum(cut['holes'] for cut in cuts)} holes, end of capture"
+        f" to publication p50 {p50:.0f} ms, p99 {p99:.0f} ms",
+        f"status meanwhile: {' | '.join(cuts[0]['says'])}",
     ]
 
 

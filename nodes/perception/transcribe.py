@@ -116,6 +116,11 @@ class Transcribe:
         """What computes each model now, and what is to come, for ``status``."""
         return self._engines.report
 
+    @property
+    def late(self) -> dict[str, int]:
+        """By input, what came when its chunk had gone out without it, for ``status``."""
+        return {port: rules["late"] for port, rules in self._aligner.dropped.items() if rules["late"]}
+
     def _hear(self, chunk: Chunk) -> list[Message]:
         out: list[Message] = []
         if chunk.epoch != self._epoch:

@@ -7,10 +7,13 @@ of 160 ms, by the faces, by ``Gap``, or by the host's clock, and the sound joins
 
 Waiting.  A chunk goes out when both inputs are known past its end.  Live, it waits no longer than ``wait_ms``
 after its sound is complete: then the faces are late, and they are not waited for again before they have
-caught up with the timeline.  Sound is waited for as long as it gets on at all; it is silent once nothing new,
-not even a ``Gap``, has come for 400 ms and one of its blocks, longer than a busy machine holds it up.  Not
-live, no clock is read, so the same messages give the same chunks: only an input 30 s behind is given up.  An
-input that nothing is connected to is never waited for.
+caught up with the timeline.  Faces from another host are waited for up to 400 ms, since a packet that was
+lost is sent again, and again; but not once the link is cut, which is when the host has given no sign of life
+for 120 ms.  A chunk that the cut divides keeps no face, so that it is told at once that there is sound alone.
+Sound is waited for as long as it gets on at all; it is silent once nothing new, not even a ``Gap``, has come
+for 400 ms and one of its blocks, longer than a busy machine holds it up.  Not live, no clock is read, so the
+same messages give the same chunks: only an input 30 s behind is given up.  An input that nothing is connected
+to is never waited for.
 """
 
 from collections import Counter
@@ -27,6 +30,8 @@ from nodes.runtime.soundtrack import Look, Sound, SoundTrack
 # Where neither input has anything for so long, the timeline skips it.
 JUMP_NS = 2_000_000_000
 MAX_LAG_NS = 30_000_000_000
+FAR_WAIT_NS = 400_000_000  # a packet that is lost three times, at 80 ms there and back
+CUT_NS = 120_000_000  # five signs of life in a row; as many that are lost by chance are one in ten million
 SILENT_NS = 400_000_000
 MAX_BLOCK_NS = 500_000_000
 
@@ -117,11 +122,13 @@ class Aligner:
         if sound is Look.WAIT and not self._sound_given_up(start + CHUNK_NS):
             return None
         end = sound.times_ns[-1] if isinstance(sound, Sound) else start + CHUNK_NS
-        if not self._faces.complete(end) and not self._faces_given_up(end, known=sound is not Look.WAIT):
+        complete = self._faces.complete(end)
+        if not complete and not self._faces_given_up(end, known=sound is not Look.WAIT):
             return None
-        return self._chunk(start, end, sound)
+        return self._chunk(start, end, sound, divided=not complete and self._cut)
 
-    def _chunk(self, start: int, end: int, sound: Sound | Look) -> Chunk:
+    def _chunk(self, start: int, end: int, sound: Sound | Look, divided: bool) -> Chunk:
+        """divided: the link to the faces was cut in the middle of it."""
         if isinstance(sound, Sound):
             self._sound.take()
             frames, samples, epoch = sound.times_ns[:-1], sound.samples, sound.epoch
@@ -129,6 +136,8 @@ class Aligner:
             self._sound.skip()
             frames, samples, epoch = tuple(start + i * FRAME_NS for i in range(CHUNK_FRAMES)), None, None
         faces, others = self._pick(frames)
+        if divided and samples is not None:
+            faces, others = (None,) * len(frames), ()
         audio_reset, video_reset = self._resets.update(epoch, faces, self._jumped)
         chunk = Chunk(
             start,
@@ -162,6 +171,18 @@ class Aligner:
     def _now(self) -> int:
         return self._context.now_ns() if self._context.live else 0
 
+    @property
+    def _cut(self) -> bool:
+        """Whether the faces come from another host, and it gives no sign of life."""
+        heard_ns = self._context.heard_ns("face")
+        return heard_ns is not None and self._now() - heard_ns > CUT_NS
+
+    def _patience_ns(self) -> int:
+        """How late a face may be."""
+        if self._context.heard_ns("face") is None:
+            return self._wait_ns
+        return 0 if self._cut else max(self._wait_ns, FAR_WAIT_NS)
+
     def _sound_given_up(self, end: int) -> bool:
         if not self._has_sound:
             return True
@@ -180,13 +201,13 @@ class Aligner:
         if self._faces.mark_ns is not None and self._faces.mark_ns >= end - CHUNK_NS:
             self._faces_late = False
         if not known:
-            deadline = end + self._wait_ns
+            deadline = end + self._patience_ns()
         elif self._faces_late:
             return True
         else:
             if self._sound_known_at is None:
                 self._sound_known_at = now
-            deadline = self._sound_known_at + self._wait_ns
+            deadline = self._sound_known_at + self._patience_ns()
         self._faces_late = now >= deadline
         return self._faces_late
 

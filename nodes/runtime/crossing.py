@@ -1,4 +1,4 @@
-"""What one process needs for its edges to other hosts: the link with its keys, and the clocks."""
+"""What one process needs for its edges to other hosts: the link with its keys, the clocks, signs of life."""
 
 from pathlib import Path
 
@@ -18,6 +18,7 @@ class Crossing:
         self._link: Link | None = None
         self._answerers: dict[str, Answerer] = {}
         self._askers: dict[str, Asker] = {}
+        self._far: dict[tuple[str, str], list[Asker]] = {}
 
     def link_for(self, edge: Edge) -> Link | None:
         """None where the edge stays on this host."""
@@ -31,7 +32,7 @@ class Crossing:
         """Whoever receives what goes over ``edge`` can ask what time it is here."""
         link = self.link_for(edge)
         if link and edge.clock and edge.clock not in self._answerers:
-            self._answerers[edge.clock] = Answerer(self._context, link, edge.clock)
+            self._answerers[edge.clock] = Answerer(link, edge.clock)
 
     def asker_for(self, edge: Edge) -> Asker | None:
         """The clock of the host that ``edge`` comes from; None where times stay as they are."""
@@ -39,13 +40,28 @@ class Crossing:
         if not (link and edge.clock):
             return None
         if edge.clock not in self._askers:
-            self._askers[edge.clock] = Asker(self._context, link, edge.hosts[0], edge.clock)
-        return self._askers[edge.clock]
+            self._askers[edge.clock] = Asker(link, edge.hosts[0], edge.clock)
+        asker = self._askers[edge.clock]
+        for route, nodes in edge.routes.items():
+            for node in nodes:
+                self._far.setdefault((node, route.partition("/")[2]), []).append(asker)
+        return asker
+
+    def heard_ns(self, node: str, port: str) -> int | None:
+        """When a host that ``port`` of ``node`` comes from gave its last sign of life.
+
+        None where it comes from this host, or its times stay as they are.
+        """
+        return max((asker.heard_ns for asker in self._far.get((node, port), ())), default=None)
 
     def look(self) -> None:
         """Lets other hosts in; to be called often, never waits."""
-        if self._link is not None:
-            self._link.guard.look()
+        if self._link is None:
+            return
+        for answerer in self._answerers.values():
+            while answerer.refused:
+                self._link.guard.refuse(f"{answerer.refused.popleft()}, who asks the time without the key")
+        self._link.guard.look()
 
     def clocks(self, now_ns: int) -> dict[str, dict[str, float]]:
         """For ``Health.clocks``: of two groups of one host the one that is known better."""

@@ -1,56 +1,81 @@
-"""Hosts asking each other for the time: a small question every quarter of a second, and the answer at once.
+"""Hosts asking each other for the time: a small question fifty times a second, and the answer at once.
+
+Over UDP, so that none waits for a lost one to be sent again.  So the answers are quick, which bounds the
+clock, and that they come is a sign of life: where none does for the time of several, the link is cut, however
+late everything else may be while it is only bad.  Each is sealed with the hosts' key (``link``).
 
 Each end has a thread of its own, so that a step of a node does not make the answer late.  A group that others
 hear from another host answers (``Answerer``); the group that hears asks (``Asker``).
 """
 
 import logging
+import socket
 import struct
 import threading
 import time
+from collections import deque
+from contextlib import suppress
+from urllib.parse import urlsplit
 
-import zmq
-
+from nodes.runtime.errors import UserError
 from nodes.runtime.hostclock import HostClock
-from nodes.runtime.link import Link
+from nodes.runtime.link import SEAL_BYTES, Link
 
 log = logging.getLogger(__name__)
 
 QUESTION = struct.Struct("!q")  # when it was asked, by the clock of who asks
 ANSWER = struct.Struct("!qqq")  # the question, when it came, when it was answered
-FIRST_S = 0.05  # between questions until the offset is known
-THEN_S = 0.25
-WAITING = 8  # questions that may be on their way; more would only wait in the same line
-POLL_MS = 50
-LOST_S = 2.0
+LONGEST = ANSWER.size + SEAL_BYTES + 1  # what is longer is cut to this, and its seal does not fit
+ASK_S = 0.02
+WAITING = 100  # questions that may still be answered: those of 2 s
+POLL_S = 0.05
+REFUSED = 100
 SILENT_S = 5.0
 END_S = 1.0
 
 
 class Answerer:
-    """Answers at ``address`` from now to ``close``.  UserError where it cannot be had."""
+    """Answers at ``address`` from now to ``close``.  UserError where it cannot be had.
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], link: Link, address: str) -> None:
-        self._socket = context.socket(zmq.ROUTER)
-        self._socket.set_hwm(WAITING)
-        self._socket.setsockopt(zmq.LINGER, 0)
-        self._socket.setsockopt(zmq.MAXMSGSIZE, 1024)  # a CURVE handshake has to fit as well
-        link.bind(self._socket, address)
+    refused: from where somebody asked without the key, until whoever tells of it takes it.
+    """
+
+    def __init__(self, link: Link, address: str) -> None:
+        self._link = link
+        self._address = address
+        family, where = _where(address)
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            self._socket.bind(where)
+        except OSError as error:
+            self._socket.close()
+            raise UserError(
+                f"{address}: cannot be used ({(error.strerror or str(error)).lower()}); it must be an address"
+                " of this host, and its port free"
+            ) from error
+        self._socket.settimeout(POLL_S)
+        self.refused: deque[str] = deque(maxlen=REFUSED)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="answers the time", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            if not self._socket.poll(POLL_MS):
+            try:
+                datagram, asker = self._socket.recvfrom(LONGEST)
+            except TimeoutError:
                 continue
-            frames = self._socket.recv_multipart()
+            except OSError:  # whatever it was, it was of one datagram
+                self._stop.wait(POLL_S)
+                continue
             came_ns = time.monotonic_ns()
-            if len(frames) == 2 and len(frames[1]) == QUESTION.size:
-                asked_ns = QUESTION.unpack(frames[1])[0]
-                answer = ANSWER.pack(asked_ns, came_ns, time.monotonic_ns())
-                # A ROUTER drops what has no way to go, so this never waits.
-                self._socket.send_multipart([frames[0], answer])
+            question = self._link.unseal(datagram, self._address)
+            if question is None or len(question) != QUESTION.size:
+                self.refused.append(asker[0])
+                continue
+            answer = ANSWER.pack(*QUESTION.unpack(question), came_ns, time.monotonic_ns())
+            with suppress(OSError):  # there is no way to who asked any more
+                self._socket.sendto(self._link.seal(answer, self._address), asker)
         self._socket.close()
 
     def close(self) -> None:
@@ -61,19 +86,18 @@ class Answerer:
 class Asker:
     """Learns the clock of the host where ``address`` is answered, from now to ``close``.
 
-    Its methods may be called from any thread.
+    Its methods may be called from any thread.  heard_ns: when the last answer came, at first when it began.
     """
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], link: Link, host: str, address: str) -> None:
+    def __init__(self, link: Link, host: str, address: str) -> None:
         self.host = host
+        self.heard_ns = time.monotonic_ns()
+        self._link = link
         self._address = address
         self._clock = HostClock()
         self._lock = threading.Lock()
-        self._socket = context.socket(zmq.DEALER)
-        self._socket.set_hwm(WAITING)
-        self._socket.setsockopt(zmq.LINGER, 0)
-        self._socket.setsockopt(zmq.MAXMSGSIZE, 1024)
-        link.connect(self._socket, address)
+        family, self._where = _where(address)
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"asks {host} the time", daemon=True)
         self._thread.start()
@@ -107,36 +131,51 @@ class Asker:
         self._thread.join(END_S)
 
     def _run(self) -> None:
-        waiting: list[int] = []
-        ask_s = heard_s = time.monotonic()
+        waiting: deque[int] = deque(maxlen=WAITING)
+        ask_s = time.monotonic()
         told = False
         while not self._stop.is_set():
             now_s = time.monotonic()
             if now_s >= ask_s:
-                ask_s = now_s + (THEN_S if self.known else FIRST_S)
-                waiting = [asked_ns for asked_ns in waiting if now_s - asked_ns / 1e9 < LOST_S]
-                if len(waiting) < WAITING:
-                    asked_ns = time.monotonic_ns()
-                    try:
-                        self._socket.send(QUESTION.pack(asked_ns), zmq.DONTWAIT)
-                        waiting.append(asked_ns)
-                    except zmq.Again:
-                        pass
-            if self._socket.poll(max(1, min(POLL_MS, round((ask_s - now_s) * 1000)))):
-                here_ns, answer = self._hear()
-                if answer and answer[0] in waiting:
-                    waiting.remove(answer[0])
+                ask_s = now_s + ASK_S
+                waiting.append(asked_ns := time.monotonic_ns())
+                with suppress(OSError):  # the network is gone; the next one may find it again
+                    self._socket.sendto(self._link.seal(QUESTION.pack(asked_ns), self._address), self._where)
+                if not told and asked_ns - self.heard_ns > SILENT_S * 1e9:
+                    told = True
+                    log.warning(
+                        "host %s: does not tell its time at %s; is the link up, and is UDP let through?",
+                        self.host,
+                        self._address,
+                    )
+            if answer := self._hear(ask_s - now_s):
+                here_ns, asked_ns, received_ns, answered_ns = answer
+                if asked_ns in waiting:
+                    waiting.remove(asked_ns)
                     with self._lock:
-                        self._clock.learn(*answer, here_ns)
-                    heard_s, told = time.monotonic(), False
-            elif not told and time.monotonic() - heard_s > SILENT_S:
-                told = True
-                log.warning(
-                    "host %s: does not tell its time at %s; is the link up?", self.host, self._address
-                )
+                        self._clock.learn(asked_ns, received_ns, answered_ns, here_ns)
+                    self.heard_ns, told = here_ns, False
         self._socket.close()
 
-    def _hear(self) -> tuple[int, tuple[int, int, int] | None]:
-        answer = self._socket.recv()
+    def _hear(self, seconds: float) -> tuple[int, int, int, int] | None:
+        """When an answer came, and what it says; None where none has come after ``seconds``."""
+        self._socket.settimeout(max(0.001, seconds))
+        try:
+            datagram = self._socket.recv(LONGEST)
+        except OSError:
+            return None
         here_ns = time.monotonic_ns()
-        return here_ns, ANSWER.unpack(answer) if len(answer) == ANSWER.size else None  # type: ignore[return-value]
+        answer = self._link.unseal(datagram, self._address)
+        if answer is None or len(answer) != ANSWER.size:
+            return None
+        asked_ns, received_ns, answered_ns = ANSWER.unpack(answer)
+        return here_ns, asked_ns, received_ns, answered_ns
+
+
+def _where(address: str) -> tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]:
+    """Of ``udp://ADDRESS:PORT``, what a socket wants."""
+    parts = urlsplit(address)
+    family, _, _, _, where = socket.getaddrinfo(
+        parts.hostname, parts.port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST
+    )[0]
+    return family, where  # type: ignore[return-value]

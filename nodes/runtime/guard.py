@@ -61,6 +61,12 @@ class Guard:
         self._monitors.remove(socket.get_monitor_socket())
         socket.disable_monitor()
 
+    def refuse(self, whom: str) -> None:
+        """Also tell of one who was turned away without ZeroMQ; by the thread that looks."""
+        self._refused += 1
+        if whom not in self._told and len(self._untold) < REMEMBERED:
+            self._untold[whom] = None
+
     def look(self) -> None:
         self._answer()
         self._hear()
@@ -90,9 +96,7 @@ class Guard:
             answer = [b"200", b"OK", key] if known else [b"400", b"unknown key", b""]
             self._zap.send_multipart([version, request, *answer, b""])
             if not known:
-                self._refuse(
-                    f"{address.decode()} with the key {key.decode()}, which is not in {self._folder}"
-                )
+                self.refuse(f"{address.decode()} with the key {key.decode()}, which is not in {self._folder}")
 
     def _hear(self) -> None:
         for monitor in self._monitors:
@@ -102,9 +106,4 @@ class Guard:
                 except zmq.Again:
                     break
                 if event["event"] == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
-                    self._refuse(_REASONS.get(int(event["value"]), "somebody who does not speak ZeroMQ"))
-
-    def _refuse(self, whom: str) -> None:
-        self._refused += 1
-        if whom not in self._told and len(self._untold) < REMEMBERED:
-            self._untold[whom] = None
+                    self.refuse(_REASONS.get(int(event["value"]), "somebody who does not speak ZeroMQ"))

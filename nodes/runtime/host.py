@@ -127,6 +127,7 @@ class GroupHost:
             live=self.plan.live,
             wired=frozenset(taken.port for taken in spec.inputs),
             abreast=next(len(rank) for rank in self._rank_ids if spec.id in rank),
+            heard_ns=partial(self._crossing.heard_ns, spec.id),
             wake=self.wake,
         )
 

@@ -17,6 +17,10 @@ def _nothing() -> None:
     return None
 
 
+def _none(port: str) -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class Context:
     """What a node may know of where it runs.
@@ -27,6 +31,8 @@ class Context:
         for the wall clock, and a busy machine changes no word.
     wired: its input ports that something is connected to; None where that is not known.
     abreast: how many nodes like it, itself counted, its group steps side by side.
+    heard_ns: of an input port that comes from another host, when that host gave its last sign of life, some
+        tens a second; None where it comes from this one.  So what is only late can be told from what is cut.
     now_ns: the host's monotonic clock, nanoseconds.
     wake: may be called from any thread; asks the host to call ``step`` now instead of at the next tick.
     """
@@ -36,6 +42,7 @@ class Context:
     live: bool = True
     wired: frozenset[str] | None = None
     abreast: int = 1
+    heard_ns: Callable[[str], int | None] = _none
     now_ns: Callable[[], int] = time.monotonic_ns
     wake: Callable[[], None] = _nothing
 

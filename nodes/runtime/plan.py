@@ -143,13 +143,13 @@ class _Endpoints:
 
     def edge(self, source: str, target: str, hosts: tuple[str, str]) -> str:
         if hosts[0] != hosts[1]:
-            return self._port(hosts[0], (source, target))
+            return self._port("tcp", hosts[0], (source, target))
         return f"ipc://{self._folder if hosts[0] == LOCAL else FOLDER}/{source}-{target}"
 
     def clock(self, source: str, host: str) -> str:
-        return self._port(host, (source,))
+        return self._port("udp", host, (source,))
 
-    def _port(self, host: str, what: tuple[str, ...]) -> str:
+    def _port(self, protocol: str, host: str, what: tuple[str, ...]) -> str:
         if what not in self._given:
             if len(self._given) == PORTS - EDGE_PORTS:
                 raise UserError(
@@ -158,7 +158,7 @@ class _Endpoints:
                 )
             address = self._addresses[host]
             address = f"[{address}]" if ":" in address else address
-            self._given[what] = f"tcp://{address}:{self._first + len(self._given)}"
+            self._given[what] = f"{protocol}://{address}:{self._first + len(self._given)}"
         return self._given[what]
 
 

@@ -137,6 +137,8 @@ class Slot:
             report["warnings"] = list(warnings)
         if engines := getattr(self._node, "engines", None):
             report["engines"] = engines
+        if late := getattr(self._node, "late", None):
+            report["late"] = late
         if recording := getattr(self._node, "recording", None):
             report["recording"] = recording
         if clock := getattr(self._node, "clock", None):

@@ -325,6 +325,20 @@ def test_with_neither_it_says_so_at_pace_and_nothing_else(engines):
 # What it does when something goes away and comes back -----------------------------------------------------
 
 
+def test_faces_that_come_when_their_chunk_has_been_read_are_counted(engines):
+    now_ns = 0
+    node = opened(engines, Context(name="transcribe", now_ns=lambda: now_ns), wait_ms=80)
+    faces = see(lips())
+    for m in hear(said()):
+        now_ns = m.t_end_ns
+        held_up = SECOND <= now_ns < 2 * SECOND
+        node.step([m, *([] if held_up else [face for face in faces if face.t_end_ns <= now_ns])])
+        faces = faces if held_up else [face for face in faces if face.t_end_ns > now_ns]
+    assert 20 <= node.late["face"] <= 25
+    assert set(node.late) == {"face"}
+    node.close()
+
+
 def test_a_cut_of_the_sound_is_bridged_by_the_lips(engines):
     out = replay(opened(engines), hear(said(), cut=(1.4, 3.0)), see(lips()))
     check_promises(out)

@@ -131,9 +131,15 @@ def heard(chunks):
 class Live:
     """An aligner on a simulated host clock: messages arrive at their time, ``step`` is called every 20 ms."""
 
-    def __init__(self, wired=None, **options):
+    def __init__(self, wired=None, heard_ns=lambda now_ns: None, **options):
+        """heard_ns: when the other host that the faces come from was last heard of."""
         self.now_ns = 0
-        context = Context(name="transcribe", now_ns=lambda: self.now_ns, wired=wired)
+        context = Context(
+            name="transcribe",
+            now_ns=lambda: self.now_ns,
+            wired=wired,
+            heard_ns=lambda port: heard_ns(self.now_ns) if port == "face" else None,
+        )
         self.aligner = Aligner(context, **options)
         self.released = []
 
@@ -547,6 +553,42 @@ def test_a_camera_that_is_always_too_late_slows_nothing_down():
     live = Live(wait_ms=80)
     released = live.run(arriving(sound(4)) + arriving(faces(4), 400), until_s=4.1)
     assert sum(at - chunk.t_end_ns > 60 * MS for at, chunk in released) <= 2
+
+
+def test_faces_from_another_host_may_be_late_as_long_as_it_is_heard():
+    live = Live(wait_ms=80, heard_ns=lambda now_ns: now_ns - 60 * MS)
+    # Of twenty faces one has lost its packet three times, and those after it wait in the same line.
+    arrivals, line_ns = [], 0
+    for at, m in arriving(faces(8), 40):
+        line_ns = max(line_ns, at + 330 * MS * (m.seq % 20 == 7))
+        arrivals.append((line_ns, m))
+    released = live.run(arriving(sound(8)) + arrivals, until_s=8.1)
+    assert len(released) >= 48
+    assert all(None not in chunk.faces for _, chunk in released)
+    assert max(at - chunk.t_end_ns for at, chunk in released) <= (40 + 330 + 5) * MS
+
+
+@pytest.mark.parametrize("cut_ms", range(2000, 2160, 20))
+def test_a_cut_link_is_told_at_once_wherever_in_a_chunk_it_is_cut(cut_ms):
+    live = Live(heard_ns=lambda now_ns: min(now_ns, cut_ms * MS))
+    seen = [(at, m) for at, m in arriving(faces(4), 40) if at < cut_ms * MS]
+    released = live.run(arriving(sound(4)) + seen, until_s=4.1)
+    check_timeline([chunk for _, chunk in released])
+    alone = [(at, chunk) for at, chunk in released if chunk.faces == (None,) * 4]
+    assert alone[0][0] <= (cut_ms + 200) * MS
+    assert [chunk for _, chunk in released][-len(alone) :] == [chunk for _, chunk in alone]
+    assert all(None not in chunk.faces for _, chunk in released[: -len(alone)])
+    assert max(at - chunk.t_end_ns for at, chunk in alone[2:]) <= 45 * MS
+
+
+def test_with_neither_sound_nor_a_link_to_the_faces_chunks_come_at_pace():
+    live = Live(heard_ns=lambda now_ns: min(now_ns, 2 * SECOND))
+    seen = [(at, m) for at, m in arriving(faces(4), 40) if at < 2 * SECOND]
+    released = live.run(arriving(sound(1)) + seen, until_s=4)
+    chunks = [chunk for _, chunk in released]
+    check_timeline(chunks)
+    assert all(at >= chunk.t_end_ns for at, chunk in released)
+    assert chunks[-1].t_end_ns > 3.3 * SECOND
 
 
 @pytest.mark.parametrize("told", [True, False])

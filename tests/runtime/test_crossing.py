@@ -49,7 +49,7 @@ def edge(free_ports):
         bounds={ROUTE: Bound(5, 10**8)},
         wait=False,
         hosts=("robot", "local"),
-        clock=f"tcp://127.0.0.1:{clock_port}",
+        clock=f"udp://127.0.0.1:{clock_port}",
     )
 
 
@@ -103,12 +103,22 @@ def test_messages_cross_and_the_clock_of_the_other_host_is_learned(edge, context
 
 
 def test_nothing_is_handed_on_before_the_other_clock_is_known(edge, contexts, ends):
-    unasked = replace(edge, clock="tcp://127.0.0.1:9")  # nobody answers there
+    unasked = replace(edge, clock="udp://127.0.0.1:9")  # nobody answers there
     outlet = Outlet(edge, contexts[0], ends[0].link_for(edge))
     inlet = Inlet(edge, contexts[1], ends[1].link_for(edge), ends[1].asker_for(unasked))
     outlet.put(ROUTE, audio(0))
     assert receive(inlet, outlet, ends[0], 1, seconds=0.5) == []
     assert not inlet.ready
+
+
+def test_a_host_is_heard_for_as_long_as_it_lives(edge, contexts, ends):
+    joined(edge, contexts, ends)
+    begun_ns = time.monotonic_ns()
+    until(lambda: ends[1].heard_ns("ear", "audio") > begun_ns)
+    assert ends[1].heard_ns("ear", "face") is None
+    assert ends[0].heard_ns("ear", "audio") is None, "it sends and does not hear"
+    ends[0].close()
+    until(lambda: time.monotonic_ns() - ends[1].heard_ns("ear", "audio") > 300_000_000)
 
 
 class Ahead:
@@ -197,4 +207,6 @@ def test_a_process_without_keys_and_an_address_of_another_machine_are_said_in_on
     elsewhere = replace(edge, address="tcp://192.0.2.1:20440")
     with pytest.raises(UserError, match=r"192\.0\.2\.1:20440: cannot be used"):
         Outlet(elsewhere, contexts[1], crossing.link_for(elsewhere))
+    with pytest.raises(UserError, match=r"192\.0\.2\.1:20441: cannot be used"):
+        crossing.answer_for(replace(edge, clock="udp://192.0.2.1:20441"))
     crossing.close()

@@ -373,7 +373,7 @@ def test_groups_on_two_hosts_meet_at_fixed_ports_and_only_what_crosses_does(tmp_
     edges = {(e.source, e.target): e for group in one.groups.values() for e in group.outgoing}
     crossing = edges["capture", "perceive"]
     assert crossing.address.startswith("tcp://10.0.0.2:204")
-    assert crossing.clock.startswith("tcp://10.0.0.2:204")
+    assert crossing.clock.startswith("udp://10.0.0.2:204")
     assert (crossing.crosses, crossing.hosts) == (True, ("robot", "local"))
     assert edges["perceive", "publish"].address == "ipc:///tmp/x/perceive-publish"
     assert not edges["perceive", "publish"].crosses
