@@ -31,7 +31,8 @@ class Common(msgspec.Struct, kw_only=True):
     t_emit_ns: Annotated[int, Meta(description="when it was first published, same clock")]
     unix_time: Annotated[float, Meta(description="`t_start_ns` on the wall clock, seconds since 1970")]
     modalities: Annotated[
-        dict[str, float | None], Meta(description="how far sound and picture count, 0 to 1")
+        dict[str, float | None],
+        Meta(description="how far each counts: `audio`, `video`; in `sentiment` `face`, `voice`, `words`"),
     ]
     mode: Annotated[str, Meta(description="what is being read: `av`, `audio`, `video` or `none`")]
     sync_error_ms: Annotated[
@@ -90,7 +91,7 @@ class FaceBody(Common):
 
 
 class SentimentBody(Common):
-    """How one person means it; ``modalities`` has `face`, `voice` and `words`: how much each counts in it."""
+    """How one person means it."""
 
     face: Annotated[
         int | None, Meta(description="`track` of their face; null for somebody who is only heard")

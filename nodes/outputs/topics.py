@@ -42,13 +42,31 @@ above holds for each of them. `status` and `face` go by the one that has the mos
 other subscribers of that topic too: to them it is a repeat, with `"repeat": true` and the `t_emit_ns` that
 they have had.
 
+**Is it alive?** `status` comes every second: where none has come for three, hearsee is stopped, or out of
+reach. ZeroMQ connects again by itself. A hearsee that was started anew counts `seq` and `segment` from 0.
+
+**When a sense is lost.** Words go on with the other one. Without a camera `mode` is `audio`, `video` in
+`modalities` is 0, `face` and `sync_error_ms` are null; without a microphone `mode` is `video` and `audio` is
+0. `status` says why, `"says": "no lips: camera 0 not found"`, and so do `gaps` of its node. With neither,
+`mode` is `none`, no words come, and `status` goes on. What is back is used again; nothing is to be asked for.
+
+**What may change.** Fields may be added: let a program pass over those that it does not know. Where a field
+goes or gets another meaning, the number at the end of `schema` rises. A figure that is not known is null.
+
 **Too slow.** For a subscriber that does not read, up to 1000 messages are kept; later ones are dropped, for
 that one only, and `seq` jumps.
 
 **From other machines.** An address that others can reach needs keys (CURVE, ZeroMQ's encryption):
 `python launch.py keys` makes a folder of them; set `keys: keys` beside the `address`. A subscriber takes
 copies of `server.key` and `client.key_secret` with it; both stay here too, since what is shown while it runs
-is read with them. Every `*.key` there may connect.
+is read with them. Every `*.key` there may connect. With pyzmq, before `connect`:
+
+```python
+from zmq.auth import load_certificate
+
+socket.curve_publickey, socket.curve_secretkey = load_certificate("keys/client.key_secret")
+socket.curve_serverkey, _ = load_certificate("keys/server.key")
+```
 """
 
 # 2026-01-05 12:00:00 UTC, an hour after the machine was started.

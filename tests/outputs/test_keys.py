@@ -1,5 +1,6 @@
 """Who may read what leaves the machine."""
 
+import re
 import shutil
 import stat
 import subprocess
@@ -63,6 +64,22 @@ def first_message(publisher, client=None, server=None, milliseconds=5000):
         socket.subscribe("transcript.")
         socket.connect(publisher.address.replace("0.0.0.0", "127.0.0.1"))
         return socket.recv_multipart()[0] if socket.poll(milliseconds) else None
+
+
+def test_what_the_page_for_subscribers_says_about_keys_reads(publisher, folder):
+    page = (ROOT / "docs" / "topics.md").read_text()
+    [lines] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    address = publisher.address.replace("0.0.0.0", "127.0.0.1")
+    program = [
+        "import zmq",
+        "socket = zmq.Context().socket(zmq.SUB)",
+        "socket.subscribe('transcript.')",
+        lines.replace('"keys/', f'"{folder}/'),
+        f"socket.connect('{address}')",
+        "print(socket.recv_multipart()[0].decode() if socket.poll(5000) else 'nothing')",
+    ]
+    said = subprocess.check_output([sys.executable, "-c", "\n".join(program)], text=True)
+    assert said == "transcript.final\n"
 
 
 def test_the_right_key_reads(publisher, folder):
