@@ -100,22 +100,6 @@ def test_every_make_target_named_is_one():
     assert {"demo", "test"} <= named <= targets
 
 
-def test_every_command_and_option_named_is_one():
-    options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", README))
-    helped = ""
-    for command in ("run", "join", "listen", "doctor", "demo", "evaluate"):
-        helped += subprocess.run(
-            [sys.executable, "launch.py", command, "--help"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-            env={"COLUMNS": "200", "PATH": "/usr/bin:/bin"},
-        ).stdout
-    assert options
-    assert options <= set(re.findall(r"--[a-z][a-z-]*", helped))
-
-
 def test_every_link_leads_somewhere():
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
