@@ -12,8 +12,9 @@ import msgspec
 from msgspec.structs import replace
 
 from nodes.runtime.errors import UserError
-from nodes.runtime.host import GroupHost, resident_bytes
+from nodes.runtime.host import GroupHost
 from nodes.runtime.log import Line, Lines
+from nodes.runtime.memory import resident_bytes
 from nodes.runtime.plan import FOLDER, Edge, GroupPlan
 from nodes.runtime.pulse import Pulse
 from nodes.runtime.slot import OPEN_S

@@ -1,34 +1,28 @@
-"""Runs the nodes of one group in one thread: inside, messages pass by reference, outside over edges.
-
-Where a file is read, messages are taken one at a time, each through all nodes of the group before the next:
-how many happen to arrive together then changes nothing of what is made of them.
-"""
+"""Runs the nodes of one group in one thread: inside, messages pass by reference, outside over edges."""
 
 import logging
 import os
-import resource
 import socket
-import sys
 import threading
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import zmq
 
-from nodes.runtime.abreast import Abreast
 from nodes.runtime.crossing import Crossing
 from nodes.runtime.edge import Inlet, Outlet
 from nodes.runtime.errors import UserError
 from nodes.runtime.graph import HEALTH, NodeSpec
-from nodes.runtime.messages import Health, Message
+from nodes.runtime.memory import resident_bytes
+from nodes.runtime.messages import Health
 from nodes.runtime.node import Context
+from nodes.runtime.passing import Passing
 from nodes.runtime.plan import GroupPlan
 from nodes.runtime.pulse import Pulse
 from nodes.runtime.ranks import ranks
-from nodes.runtime.slot import Slot
 
 log = logging.getLogger(__name__)
 
@@ -73,14 +67,10 @@ class GroupHost:
         self._waker, self._woken = socket.socketpair()
         self._waker.setblocking(False)
         self._woken.setblocking(False)
-        self._slots: list[Slot] = []
-        self._rank_ids = ranks(plan)
-        self._ranks: list[list[Slot]] = []
-        self._abreast: Abreast | None = None
+        self._ranks = ranks(plan)
         self._inlets: list[Inlet] = []
         self._outlets: list[Outlet] = []
         self._ended_ns: int | None = None
-        self._made_ns = 0
         self._health_seq = 0
         self._thread = threading.Thread(target=self._run, name=f"group {plan.group}", daemon=True)
 
@@ -120,13 +110,13 @@ class GroupHost:
         with suppress(OSError):  # full: it is going to wake anyway; closed: it has nothing left to do
             self._waker.send(b"\0")
 
-    def _context(self, spec: NodeSpec, epochs: int) -> Context:
+    def _context(self, spec: NodeSpec, abreast: int, epochs: int) -> Context:
         return Context(
             name=spec.id,
             epoch=self.epoch + epochs,
             live=self.plan.live,
             wired=frozenset(taken.port for taken in spec.inputs),
-            abreast=next(len(rank) for rank in self._rank_ids if spec.id in rank),
+            abreast=abreast,
             heard_ns=partial(self._crossing.heard_ns, spec.id),
             wake=self.wake,
         )
@@ -134,6 +124,7 @@ class GroupHost:
     def _run(self) -> None:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._crossing = Crossing(context, self.keys)
+        self._passing = Passing(self.plan, self._ranks, self._context, self.pulse, self._stop.is_set)
         self.pulse.rest()
         self.pulse.announce(threading.get_native_id())
         try:
@@ -142,9 +133,7 @@ class GroupHost:
             self._go.wait()
             if not self._stop.is_set():
                 self.pulse.beat()
-                for slot in self._slots:
-                    if slot.is_source:
-                        slot.open()
+                self._passing.open_sources()
                 self.state = "running"
                 self._loop()
             self._hand_on()
@@ -155,14 +144,11 @@ class GroupHost:
             self.error = f"group {self.plan.group}: {type(error).__name__}: {error}"
         finally:
             self._opened.set()
-            for slot in self._slots:
-                slot.close()
+            self._passing.close()
             for inlet in self._inlets:
                 inlet.close()
             for outlet in self._outlets:
                 outlet.close()
-            if self._abreast is not None:
-                self._abreast.close()
             self._crossing.close()
             context.destroy(linger=0)
             self._waker.close()
@@ -172,23 +158,13 @@ class GroupHost:
     def _open(self, context: "zmq.Context[zmq.Socket[bytes]]") -> None:
         crossing = self._crossing
         for edge in self.plan.outgoing:
-            self._outlets.append(Outlet(edge, context, crossing.link_for(edge)))
+            outlet = Outlet(edge, context, crossing.link_for(edge))
+            self._outlets.append(outlet)
+            self._passing.carry(outlet)
             crossing.answer_for(edge)
         for edge in self.plan.incoming:
             self._inlets.append(Inlet(edge, context, crossing.link_for(edge), crossing.asker_for(edge)))
-        for spec in self.plan.nodes:
-            slot = Slot(spec, partial(self._context, spec), self.pulse)
-            self._slots.append(slot)
-            if not slot.is_source:
-                slot.open()
-        self._by_id = {slot.spec.id: slot for slot in self._slots}
-        self._ranks = [[self._by_id[id] for id in rank] for rank in self._rank_ids]
-        if (most := max(map(len, self._ranks), default=0)) > 1:
-            self._abreast = Abreast(f"abreast {self.plan.group}", most)
-        self._carriers: dict[str, list[Outlet]] = {}
-        for outlet in self._outlets:
-            for route in outlet.edge.routes:
-                self._carriers.setdefault(route, []).append(outlet)
+        self._passing.open()
 
     def _loop(self) -> None:
         poller = zmq.Poller()
@@ -215,13 +191,13 @@ class GroupHost:
             for inlet in self._inlets:
                 if ready.get(inlet.socket, 0) & zmq.POLLIN:
                     for nodes, message in inlet.receive() if self.plan.live else inlet.receive(1):
-                        self._hand(nodes, message)
-                        self._pass_on()
+                        self._passing.hand(nodes, message)
+                        self._passing.pass_on()
             now_ns = time.monotonic_ns()
             due = now_ns >= tick_ns
             if due:
                 tick_ns = now_ns + TICK_NS
-            busy = self._step(due, held)
+            busy = self._passing.step(due, held)
             if now_ns >= health_ns:
                 health_ns = now_ns + HEALTH_NS
                 self._tell_health()
@@ -243,75 +219,27 @@ class GroupHost:
             poller.poll(left_ns // 1_000_000)
             for inlet in feeds:
                 for nodes, message in inlet.receive():
-                    self._hand(nodes, message)
-            self._step(due=False, held=True)
+                    self._passing.hand(nodes, message)
+            self._passing.step(due=False, held=True)
             for outlet in self._outlets:
                 outlet.flush()
-        for slot in self._slots:
-            if not slot.is_source:
-                for message in slot.flush(time.monotonic_ns()):
-                    self._send(f"{slot.spec.id}/{message.port}", message)
+        self._passing.flush()
         unsent = [outlet for outlet in onwards if outlet.edge.target not in self._silent]
         while unsent := [outlet for outlet in unsent if not (outlet.flush() and outlet.end())]:
             if time.monotonic_ns() > until_ns:
                 return
             time.sleep(0.002)
 
-    def _hand(self, nodes: Iterable[str], message: Message) -> None:
-        for id in nodes:
-            self._by_id[id].inbox.append(message)
-
-    def _step(self, due: bool, held: bool) -> bool:
-        """Whether a file that may be read as fast as it goes has just been read."""
-        read = False
-        for rank in self._ranks:
-            ready = [each for each in rank if due or each.inbox or each.is_source]
-            if held:
-                ready = [each for each in ready if not each.is_source]
-            now_ns = time.monotonic_ns()
-            for slot, made in zip(ready, self._step_abreast(ready, now_ns), strict=True):
-                if made:
-                    self._made_ns = now_ns
-                    read = read or slot.is_source
-                for message in made:
-                    self._send(f"{slot.spec.id}/{message.port}", message)
-                    if slot.is_source and not self.plan.live:
-                        self._pass_on()
-                        if self._stop.is_set():
-                            return False
-        return read and not self.plan.live
-
-    def _step_abreast(self, ready: list[Slot], now_ns: int) -> list[list[Message]]:
-        if self._abreast is not None and len(ready) > 1:
-            return self._abreast.run([partial(slot.step, now_ns) for slot in ready])
-        return [slot.step(now_ns) for slot in ready]
-
-    def _pass_on(self) -> None:
-        """Where a file is read: what has been handed over goes through the nodes before more is."""
-        if self.plan.live:
-            return
-        for slot in self._slots:
-            if slot.inbox and not slot.is_source:
-                made = slot.step(time.monotonic_ns())
-                self._made_ns = time.monotonic_ns() if made else self._made_ns
-                for message in made:
-                    self._send(f"{slot.spec.id}/{message.port}", message)
-
-    def _send(self, route: str, message: Message) -> None:
-        self._hand(self.plan.local.get(route, ()), message)
-        for outlet in self._carriers.get(route, ()):
-            outlet.put(route, message)
-
     def _check_end(self, now_ns: int, sent: bool) -> None:
         """A group whose sources and inputs have all ended finishes when it is quiet and says so onwards."""
-        sources = [slot for slot in self._slots if slot.is_source]
+        sources = self._passing.sources
         feeds = [inlet for inlet in self._inlets if inlet.edge.carries_data]
         if not (sources or feeds) or not all(slot.finished for slot in sources):
             return
         if not all(inlet.ended for inlet in feeds):
             return
         self._ended_ns = self._ended_ns or now_ns
-        quiet = now_ns - max(self._made_ns, self._ended_ns) >= QUIET_NS
+        quiet = now_ns - max(self._passing.made_ns, self._ended_ns) >= QUIET_NS
         for slot in sources:
             if slot.broken:
                 self.error = f"{slot.spec.id}: {slot.state}"
@@ -333,20 +261,10 @@ class GroupHost:
             restarts=self.restarts,
             pid=os.getpid(),
             memory_bytes=resident_bytes(),
-            nodes={slot.spec.id: slot.report() for slot in self._slots},
+            nodes={slot.spec.id: slot.report() for slot in self._passing.slots},
             edges={name: lane for outlet in self._outlets for name, lane in outlet.report().items()},
             host=self.plan.host,
             clocks=self._crossing.clocks(now_ns),
         )
         self._health_seq += 1
-        self._send(f"{self.plan.group}/{HEALTH}", health)
-
-
-def resident_bytes() -> int:
-    """Memory this process holds now; where the system does not tell, the most it ever held."""
-    try:
-        with open("/proc/self/statm") as file:
-            return int(file.read().split()[1]) * resource.getpagesize()
-    except OSError:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
+        self._passing.send(f"{self.plan.group}/{HEALTH}", health)

@@ -16,8 +16,8 @@ from nodes.runtime.edge import Outlet
 from nodes.runtime.errors import UserError
 from nodes.runtime.graph import HEALTH, LOCAL, SUPERVISOR
 from nodes.runtime.group import STATUS_S, Group
-from nodes.runtime.host import resident_bytes
 from nodes.runtime.hosts import is_here
+from nodes.runtime.memory import resident_bytes
 from nodes.runtime.messages import Health
 from nodes.runtime.notify import Notify
 from nodes.runtime.plan import Plan

@@ -235,7 +235,7 @@ def test_what_the_sources_had_given_when_it_is_stopped_is_handed_on_to_the_end(t
             thread.start()
         for thread in threads:
             thread.join()
-    given = hosted.hosts["capture"]._slots[0].messages // 2
+    given = hosted.hosts["capture"]._passing.slots[0].messages // 2
     for kind in ("Audio", "Face", "Voice"):
         assert [r["seq"] for r in hosted.rows(kind)] == list(range(given))
 
