@@ -1,6 +1,7 @@
 """Where hosts meet: an address and the first of its ports, as a person writes them; are they ours?"""
 
 import socket
+from urllib.parse import urlsplit
 
 from nodes.runtime.errors import UserError
 from nodes.runtime.graph import FIRST_PORT, PORTS
@@ -27,6 +28,30 @@ def check_own(address: str, port: int) -> None:
             f"{endpoint(address, port)}: cannot be used ({wrong}); give an address of this host, `ip address`"
             " shows them, and a port that is free"
         ) from None
+
+
+def numeric(address: str) -> tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]:
+    """Of ``tcp://ADDRESS:PORT`` or ``udp://ADDRESS:PORT``, the address in figures, what a socket wants."""
+    parts = urlsplit(address)
+    family, _, _, _, where = socket.getaddrinfo(parts.hostname, parts.port, flags=socket.AI_NUMERICHOST)[0]
+    return family, where  # type: ignore[return-value]
+
+
+def bound(address: str, kind: socket.SocketKind) -> socket.socket:
+    """A socket at such an address; UserError where it cannot be had."""
+    family, where = numeric(address)
+    made = socket.socket(family, kind)
+    try:
+        if kind == socket.SOCK_STREAM:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(where)
+    except OSError as error:
+        made.close()
+        raise UserError(
+            f"{address}: cannot be used ({(error.strerror or str(error)).lower()}); it must be an address of"
+            " this host, and its port free"
+        ) from error
+    return made
 
 
 def parse_endpoint(where: str) -> tuple[str, int]:

@@ -15,9 +15,8 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from urllib.parse import urlsplit
 
-from nodes.runtime.errors import UserError
+from nodes.runtime.endpoint import bound, numeric
 from nodes.runtime.hostclock import HostClock
 from nodes.runtime.link import SEAL_BYTES, Link
 
@@ -43,16 +42,7 @@ class Answerer:
     def __init__(self, link: Link, address: str) -> None:
         self._link = link
         self._address = address
-        family, where = _where(address)
-        self._socket = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            self._socket.bind(where)
-        except OSError as error:
-            self._socket.close()
-            raise UserError(
-                f"{address}: cannot be used ({(error.strerror or str(error)).lower()}); it must be an address"
-                " of this host, and its port free"
-            ) from error
+        self._socket = bound(address, socket.SOCK_DGRAM)
         self._socket.settimeout(POLL_S)
         self.refused: deque[str] = deque(maxlen=REFUSED)
         self._stop = threading.Event()
@@ -96,7 +86,7 @@ class Asker:
         self._address = address
         self._clock = HostClock()
         self._lock = threading.Lock()
-        family, self._where = _where(address)
+        family, self._where = numeric(address)
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"asks {host} the time", daemon=True)
@@ -170,12 +160,3 @@ class Asker:
             return None
         asked_ns, received_ns, answered_ns = ANSWER.unpack(answer)
         return here_ns, asked_ns, received_ns, answered_ns
-
-
-def _where(address: str) -> tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]:
-    """Of ``udp://ADDRESS:PORT``, what a socket wants."""
-    parts = urlsplit(address)
-    family, _, _, _, where = socket.getaddrinfo(
-        parts.hostname, parts.port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST
-    )[0]
-    return family, where  # type: ignore[return-value]

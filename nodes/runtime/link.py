@@ -6,17 +6,23 @@ TCP would try for many minutes, at ever longer intervals.  So each side asks the
 and takes a new connection when none comes; attempts to connect are short, so that the first after the link is
 back succeeds.
 
+TCP is asked to be paced by BBR, where the kernel has it: the usual CUBIC takes every packet that a radio link
+loses for a sign that it sends too much.
+
 What goes without a connection (``exchange``) is sealed with the same key: anybody can read it, and
 nobody else can write it.
 """
 
 import hmac
+import socket
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
 import zmq
 
 from nodes.outputs import keys
+from nodes.runtime.endpoint import bound
 from nodes.runtime.errors import UserError
 from nodes.runtime.guard import Guard
 
@@ -25,6 +31,8 @@ DEAD_MS = 1500  # two lost packets in a row, each sent again by TCP, take 0.9 s 
 CONNECT_MS = 500
 RECONNECT_MS = 100
 HANDSHAKE_MS = 2000
+CONGESTION = b"bbr"
+BACKLOG = 100
 SEAL_BYTES = 16
 
 
@@ -44,23 +52,24 @@ class Link:
         self._public, self._secret = keys.edge(folder)
         self.guard = Guard(context, {self._public}, folder / keys.HOSTS, "edges")
 
-    def bind(self, socket: zmq.Socket[bytes], address: str) -> None:
-        self._prepare(socket)
-        socket.curve_server = True
-        try:
-            socket.bind(address)
-        except zmq.ZMQError as error:
-            raise UserError(
-                f"{address}: cannot be used ({error.strerror.lower()}); it must be an address of this host,"
-                " and its port free"
-            ) from error
+    def bind(self, sender: zmq.Socket[bytes], address: str) -> None:
+        """UserError where ``address`` cannot be had."""
+        listener = bound(address, socket.SOCK_STREAM)
+        with suppress(OSError, AttributeError):  # a kernel without it has one of its own
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, CONGESTION)
+        listener.setblocking(False)
+        listener.listen(BACKLOG)
+        self._prepare(sender)
+        sender.curve_server = True
+        sender.setsockopt(zmq.USE_FD, listener.detach())  # whoever it accepts has its settings
+        sender.bind(address)
 
-    def connect(self, socket: zmq.Socket[bytes], address: str) -> None:
-        self._prepare(socket)
-        socket.curve_serverkey = self._public
-        socket.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_MS)
-        socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
-        socket.connect(address)
+    def connect(self, receiver: zmq.Socket[bytes], address: str) -> None:
+        self._prepare(receiver)
+        receiver.curve_serverkey = self._public
+        receiver.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_MS)
+        receiver.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+        receiver.connect(address)
 
     def seal(self, data: bytes, about: str) -> bytes:
         """``data``, and the proof that one of the hosts says it about ``about``, and of nothing else."""
@@ -78,10 +87,10 @@ class Link:
         said = about.encode() + b"\0" + data
         return blake2b(said, digest_size=SEAL_BYTES, key=self._secret, person=b"hearsee datagram").digest()
 
-    def _prepare(self, socket: zmq.Socket[bytes]) -> None:
-        socket.curve_publickey, socket.curve_secretkey = self._public, self._secret
-        socket.setsockopt(zmq.HEARTBEAT_IVL, PULSE_MS)
-        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, DEAD_MS)
-        socket.setsockopt(zmq.HEARTBEAT_TTL, DEAD_MS)
-        socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
-        socket.setsockopt(zmq.IPV6, 1)
+    def _prepare(self, end: zmq.Socket[bytes]) -> None:
+        end.curve_publickey, end.curve_secretkey = self._public, self._secret
+        end.setsockopt(zmq.HEARTBEAT_IVL, PULSE_MS)
+        end.setsockopt(zmq.HEARTBEAT_TIMEOUT, DEAD_MS)
+        end.setsockopt(zmq.HEARTBEAT_TTL, DEAD_MS)
+        end.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+        end.setsockopt(zmq.IPV6, 1)

@@ -1,15 +1,19 @@
 """Edges between hosts: over TCP, with keys, in the receiving host's time."""
 
 import logging
+import os
+import socket
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import zmq
 from msgspec.structs import replace
 from test_edge import audio
 
 from nodes.outputs import keys
+from nodes.runtime import link
 from nodes.runtime.crossing import Crossing
 from nodes.runtime.edge import Inlet, Outlet
 from nodes.runtime.errors import UserError
@@ -56,7 +60,7 @@ def edge(free_ports):
 @pytest.fixture
 def free_ports():
     with zmq.Context() as context, context.socket(zmq.PUSH) as one, context.socket(zmq.PUSH) as two:
-        return [socket.bind_to_random_port("tcp://127.0.0.1") for socket in (one, two)]
+        return [each.bind_to_random_port("tcp://127.0.0.1") for each in (one, two)]
 
 
 @pytest.fixture
@@ -155,22 +159,22 @@ def test_without_the_key_nothing_is_had_and_a_wrong_one_is_logged_once(edge, con
     strangers = []
     with caplog.at_level(logging.WARNING), zmq.Context() as context:
         for pair in (None, stranger, client, stranger):
-            socket = context.socket(zmq.PULL)
-            socket.linger = 0
+            one = context.socket(zmq.PULL)
+            one.linger = 0
             if pair:
-                socket.curve_publickey, socket.curve_secretkey = pair
-                socket.curve_serverkey = public
-            socket.setsockopt(zmq.RECONNECT_IVL, 20)
-            socket.connect(edge.address)
-            strangers.append(socket)
+                one.curve_publickey, one.curve_secretkey = pair
+                one.curve_serverkey = public
+            one.setsockopt(zmq.RECONNECT_IVL, 20)
+            one.connect(edge.address)
+            strangers.append(one)
         for seq in range(50):
             outlet.put(ROUTE, audio(seq))
             outlet.flush()
             ends[0].look()
             time.sleep(0.02)
-        assert not any(socket.poll(0) for socket in strangers)
-        for socket in strangers:
-            socket.close()
+        assert not any(one.poll(0) for one in strangers)
+        for one in strangers:
+            one.close()
     [told] = [line for line in caplog.messages if "refused" in line]
     assert told.startswith("edges: refused ")
     inlet = Inlet(edge, contexts[1], ends[1].link_for(edge), Ahead())
@@ -188,12 +192,28 @@ def test_a_sender_that_comes_back_binds_the_same_port_and_is_heard(edge, context
 
 
 def free(address):
-    with zmq.Context() as context, context.socket(zmq.PULL) as socket:
+    with zmq.Context() as context, context.socket(zmq.PULL) as one:
         try:
-            socket.bind(address)
+            one.bind(address)
         except zmq.ZMQError:
             return False
     return True
+
+
+def test_what_paces_an_edge_is_asked_of_the_kernel(edge, contexts, ends, monkeypatch):
+    monkeypatch.setattr(link, "CONGESTION", b"reno")  # every kernel has it, none has it unasked
+    inlet = Inlet(edge, contexts[1], ends[1].link_for(edge), Ahead())
+    outlet = Outlet(edge, contexts[0], ends[0].link_for(edge))
+    outlet.put(ROUTE, audio(0))
+    assert receive(inlet, outlet, ends[0], 1)
+    port = int(edge.address.rpartition(":")[2])
+    [accepted] = [one.fd for one in psutil.Process().net_connections("tcp") if is_sender(one, port)]
+    with socket.socket(fileno=os.dup(accepted)) as sender:
+        assert sender.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).startswith(b"reno\0")
+
+
+def is_sender(connection, port):
+    return connection.status == psutil.CONN_ESTABLISHED and connection.laddr.port == port
 
 
 def test_a_process_without_keys_and_an_address_of_another_machine_are_said_in_one_line(
