@@ -38,8 +38,9 @@ def message(data: bytes) -> None:
         assert found.port in {k.port for k in (Audio, Picture, Face, Transcript, Voice, Health)} | {
             "sentiment"
         } or isinstance(found, Gap)
-        again = decode([bytes(part) for part in encode(found)])
-        assert type(again) is type(found)
+        for packed in (False, True):
+            again = decode([bytes(part) for part in encode(found, packed=packed)])
+            assert type(again) is type(found)
 
 
 def body(data: bytes) -> None:
@@ -98,7 +99,7 @@ def _messages() -> list[bytes]:
             edges={"a/b>c": {"queued": 1}},
         ),
     ]
-    return [joined(*map(bytes, encode(one))) for one in made]
+    return [joined(*map(bytes, encode(one, packed=packed))) for one in made for packed in (False, True)]
 
 
 def _bodies() -> list[bytes]:

@@ -145,7 +145,7 @@ class Outlet:
             route = min(waiting)[1]
             lane = self.lanes[route]
             try:
-                parts = encode(lane.peek(), route)
+                parts = encode(lane.peek(), route, packed=self.edge.crosses)
             except MessageError as error:
                 log.warning("%s: %s", route, error)
                 lane.dropped += 1

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from nodes.runtime.messages import (
     ARRAY_DTYPES,
@@ -107,6 +108,35 @@ FORMS = {
     "Picture": ("image", "uint8", [(1, 1, 3), (4, 6, 3)]),
     "Face": ("mouth", "uint8", [(88, 88)]),
 }
+
+
+@given(st.data())
+def test_any_image_survives_packing_and_what_is_none_is_refused(data):
+    shape = (data.draw(st.integers(1, 40)), data.draw(st.integers(1, 40)), 3)
+    image = np.frombuffer(data.draw(st.binary(min_size=1, max_size=64)) * 4800, np.uint8)
+    picture = Picture(**HEAD, image=image[: np.prod(shape)].reshape(shape))
+    parts = over_a_wire(encode(picture, packed=True))
+    back = decode(parts)
+    assert same(back, picture)
+    assert not back.image.flags.writeable
+    other = data.draw(st.binary(max_size=40) | st.just(parts[2] + b"x") | st.just(parts[2][:-1]))
+    with pytest.raises(MessageError):
+        decode([*parts[:2], other])
+    header = parts[1].replace(msgspec.msgpack.encode(list(shape)), msgspec.msgpack.encode([1, 1, 3]))
+    if shape != (1, 1, 3):
+        with pytest.raises(MessageError, match="no packed image"):
+            decode([parts[0], header, parts[2]])
+
+
+def test_a_face_is_half_as_large_between_hosts_and_sound_is_sent_as_it_is():
+    y, x = np.mgrid[:88, :88]
+    mouth = (
+        120 + 60 * np.sin(x / 9) * np.cos(y / 7) + np.random.default_rng(0).normal(0, 1, x.shape)
+    ).astype(np.uint8)
+    face = structs.replace(ONE_OF_EACH[2], mouth=mouth, face=mouth[:64, :64].copy())
+    plain, packed = (sum(map(len, over_a_wire(encode(face, packed=packed)))) for packed in (False, True))
+    assert packed < 0.6 * plain
+    assert over_a_wire(encode(ONE_OF_EACH[0], packed=True)) == over_a_wire(encode(ONE_OF_EACH[0]))
 
 
 @given(
