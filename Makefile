@@ -8,7 +8,7 @@ PIP = $(RUN) -m pip install -qq --disable-pip-version-check --prefer-binary --no
 # What the tests need of Debian: voices, a sound server, media tools, a C compiler for the C example, namespaces.
 DEBIAN = espeak-ng flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts \
 	pulseaudio pulseaudio-utils libasound2-plugins libportaudio2 libgl1 ffmpeg gcc libc6-dev libzmq3-dev \
-	iproute2
+	iproute2 asterisk-core-sounds-en-g722 klettres-data saytime
 
 .PHONY: help demo test lint types bench figures clean debian
 .DELETE_ON_ERROR:

@@ -22,7 +22,7 @@ from engines.speech.features import (
     mel_filters,
 )
 
-WARPS = np.linspace(0.84, 1.2, 13)
+WARPS = np.linspace(0.8, 1.28, 17)
 
 
 class LogMelTorch(torch.nn.Module):
@@ -175,7 +175,7 @@ def level_and_clip(sound: Tensor, generator: torch.Generator) -> Tensor:
 
 def mask_features(features: Tensor, generator: torch.Generator) -> Tensor:
     """SpecAugment (Park et al. 2019): two bands of up to 14 mels and two stretches of up to 200 ms, for
-    half of them."""
+    four of five."""
     b, t, _ = features.shape
     device = features.device
     hidden = torch.zeros(b, t, BANDS, dtype=torch.bool, device=device)
@@ -186,5 +186,5 @@ def mask_features(features: Tensor, generator: torch.Generator) -> Tensor:
         width, start = uniform((b, 1), 0, 20, generator), uniform((b, 1), 0, float(t), generator)
         time = torch.arange(t, device=device)[None]
         hidden |= ((time >= start) & (time < start + width))[:, :, None]
-    hidden &= chance(b, 0.5, generator)[:, None]
+    hidden &= chance(b, 0.8, generator)[:, None]
     return features.masked_fill(hidden, 0.0)

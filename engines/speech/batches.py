@@ -27,6 +27,7 @@ UNSURE = -1
 PAUSE = 0.3  # seconds; shorter pauses between words still count as speaking
 CLOSE = (0.05, -0.03)  # seconds left before the first word and after the last where a clip is cut close
 CLOSE_SHARE = 0.25
+SLOWEST, FASTEST = 0.82, 1.25  # how many times as fast a voice is played, pitch and formants with it
 
 Timed = list[tuple[int, float, float]]
 
@@ -122,7 +123,7 @@ class SoundBatches:
         pool = [
             u
             for u in corpus.utterances
-            if u.split == "train" and (not u.words or u.seconds < self.seconds / 1.18)
+            if u.split == "train" and (not u.words or u.seconds < self.seconds * SLOWEST - 0.02)
         ]
         self.by_kind = {kind: [u for u in pool if u.kind == kind] for kind in shares}
         self.by_kind = {kind: found for kind, found in self.by_kind.items() if found}
@@ -144,17 +145,17 @@ class SoundBatches:
             first = pool[rng.integers(len(pool))]
             if rng.random() < CLOSE_SHARE:
                 first = cut_close(first, rng)
-            speed = float(rng.uniform(0.87, 1.18))
+            speed = float(rng.uniform(SLOWEST, FASTEST))
             free = self.seconds - first.seconds / speed
             begin = float(rng.uniform(0, max(0.02, min(1.2, free))))
             words = [(w, begin + t0 / speed, begin + t1 / speed) for w, t0, t1 in first.words]
             stretch = None if first.words else (begin, begin + first.seconds / speed)
             second, second_begin, second_speed = nobody, 0.0, 1.0
             end = begin + first.seconds / speed + float(rng.uniform(0.05, 0.6))
-            fitting = int(np.searchsorted(self.short_seconds, (self.seconds - end) * 0.84))
+            fitting = int(np.searchsorted(self.short_seconds, (self.seconds - end) * SLOWEST))
             if fitting > 0 and rng.random() < 0.6:
                 second, second_begin = self.short[rng.integers(fitting)], end
-                second_speed = float(rng.uniform(0.87, 1.18))
+                second_speed = float(rng.uniform(SLOWEST, FASTEST))
                 words += [(w, end + t0 / second_speed, end + t1 / second_speed) for w, t0, t1 in second.words]
             slots[0].append((first, begin, speed))
             slots[1].append((second, second_begin, second_speed))

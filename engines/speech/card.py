@@ -32,15 +32,21 @@ SOURCES = {
     "rhvoice": "RHVoice voices alan, bdl, clb, slt (LGPL-2.1 or later), synthesised",
     "fsdd": "Free Spoken Digit Dataset, CC BY-SA 4.0",
     "fsdd_strings": "its digits joined to numbers, CC BY-SA 4.0",
+    "fsdd_revoiced": "its digits with other pitch and formants, CC BY-SA 4.0",
+    "prompts": "letters and digits by four people: asterisk-core-sounds-en (CC BY-SA 3.0), saytime (GPL-2), "
+    "klettres-data (GPL-2+)",
+    "prompts_revoiced": "the same with other pitch and formants",
+    "prompts_strings": "the same joined",
     "other_espeak": "everyday sentences outside the vocabulary, so that it learns to stay silent",
     "other_flite": "likewise",
     "other_rhvoice": "likewise",
+    "other_prompts": "likewise, by two of the four people",
 }
 LIMITS = f"""\
 - It knows {len(WORDS)} words, those of the GRID corpus: {", ".join(WORDS)}. Anything else it leaves out or takes for one
   of these. It is not a recogniser of open English.
-- English only. Real voices in training: one British man and three speakers of digits; every other voice is synthetic or
-  re-voiced, so accents, children and old people are less certain than the figures say.
+- English only. Real voices in training: one British man, three speakers of digits, and four people who say each letter or
+  digit once; every other voice is synthetic or re-voiced, so accents, children and old people are less certain than the figures say.
 - Lips in training: one man, facing the camera, in good light; the figures above for lips are for that man's clips that
   were kept out. Other people's lips are read far worse; how far they have a say in the words is not left to these weights
   but to `nodes/perception/trust.py`, and what is gained and lost is in `docs/never_worse.md`.

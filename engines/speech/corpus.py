@@ -26,12 +26,14 @@ import typer
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from engines.speech import festival
+from engines.speech import festival, prompts
 from engines.speech.layouts import find_clips
 from engines.speech.recordings import fsdd_files
 from engines.speech.speakers import (
     DIGIT_VARIANTS,
     HELD_OUT_FESTIVAL,
+    PROMPT_STRINGS,
+    PROMPT_VARIANTS,
     REVOICED_VARIANTS,
     SHARD_SIZE,
     SPEAKERS,
@@ -109,10 +111,13 @@ def write_shard(shard: Shard, folder: Path, seed: int) -> Counter[str]:
     return dropped
 
 
-def plan(grid: Path | None, fsdd: Path | None, utterances: int, *, rhvoice: bool = True) -> list[Shard]:
+def plan(
+    grid: Path | None, fsdd: Path | None, utterances: int, *, rhvoice: bool = True, recorded: bool = True
+) -> list[Shard]:
     """The shards to make, the most valuable first.
 
     `utterances` is the number of synthetic ones; with `rhvoice`, its voices say a quarter as many more.
+    `recorded`: with the prompts that are installed.
     """
 
     def cut(kind: str, total: int, **more: str) -> list[Shard]:
@@ -132,6 +137,11 @@ def plan(grid: Path | None, fsdd: Path | None, utterances: int, *, rhvoice: bool
     shards.append(Shard("espeak", 0, held_out, heldout=True))
     shards.append(Shard("festival", 0, held_out, HELD_OUT_FESTIVAL, heldout=True))
     shards += cut("espeak", round(utterances * 0.44))
+    for voice in prompts.VOICES if recorded else ():
+        count = len(prompts.words_of(voice))
+        shards.append(Shard("prompts", 0, count, voice))
+        shards.append(Shard("prompts_revoiced", 0, count * PROMPT_VARIANTS, voice))
+        shards.append(Shard("prompts_strings", 0, PROMPT_STRINGS, voice))
     if rhvoice:
         shards += cut("rhvoice", round(utterances * 0.24))
     for voice in festival.VOICES:
@@ -195,12 +205,15 @@ def main(
     fsdd: Annotated[Path | None, typer.Option(help="Free Spoken Digit Dataset .wav files.")] = None,
     utterances: Annotated[int, typer.Option(help="How many synthetic utterances.", min=10)] = 12_500,
     rhvoice: Annotated[bool, typer.Option(help="RHVoice's voices, which Debian keeps in non-free.")] = True,
+    recorded: Annotated[
+        bool, typer.Option("--prompts/--no-prompts", help="Letters and digits recorded by people.")
+    ] = True,
     seed: int = 0,
 ) -> None:
     """Builds (or completes) the training speech in OUT_DIR."""
     if fsdd and not any(fsdd.glob("*.wav")):
         raise UserError(f"--fsdd {fsdd}: no *.wav files there")
-    build(out_dir, plan(grid, fsdd, utterances, rhvoice=rhvoice), seed)
+    build(out_dir, plan(grid, fsdd, utterances, rhvoice=rhvoice, recorded=recorded), seed)
 
 
 if __name__ == "__main__":

@@ -21,16 +21,17 @@ class Recipe:
 
 # How often a training canvas starts with each kind of utterance, and each kind of clip with lips.
 SHARES = {
-    "grid": 0.12, "revoiced": 0.22, "flite": 0.24, "espeak": 0.18, "festival": 0.08,
-    "fsdd": 0.05, "fsdd_strings": 0.05, "fsdd_revoiced": 0.06, "other_espeak": 0.03, "other_flite": 0.03,
-    "rhvoice": 0.12, "other_rhvoice": 0.02,
+    "grid": 0.12, "revoiced": 0.26, "flite": 0.24, "espeak": 0.14, "festival": 0.08, "rhvoice": 0.16,
+    "fsdd": 0.05, "fsdd_strings": 0.05, "fsdd_revoiced": 0.06,
+    "prompts": 0.03, "prompts_revoiced": 0.10, "prompts_strings": 0.07,
+    "other_espeak": 0.03, "other_flite": 0.03, "other_rhvoice": 0.02, "other_prompts": 0.01,
 }  # fmt: skip
 PAIR_SHARES = {"grid": 1.0}
 
 FULL = {
-    "audio": Recipe(steps=4500, batch=192, frames=112, peak_rate=1.5e-3),
+    "audio": Recipe(steps=7500, batch=192, frames=112, peak_rate=1.5e-3),
     "video": Recipe(steps=3500, batch=48, frames=80, peak_rate=1.2e-3),
-    "fusion": Recipe(steps=900, batch=48, frames=80, peak_rate=1e-3),
+    "fusion": Recipe(steps=600, batch=48, frames=80, peak_rate=1e-3),
 }
 SMOKE = {
     "audio": Recipe(steps=30, batch=4, frames=100, peak_rate=1e-3, warm_up=5, average=0.9),

@@ -34,12 +34,16 @@ def read_align(path: Path) -> tuple[tuple[str, float, float], ...]:
     return parse_align(path.read_text(), str(path))
 
 
-def read_sound(path: Path) -> NDArray[np.float32]:
-    """A file's sound, mono 16 kHz; sample 0 is the file's beginning, where its pictures begin too."""
+def read_sound(path: Path, *, mu_law: bool = False) -> NDArray[np.float32]:
+    """A file's sound, mono 16 kHz; sample 0 is the file's beginning, where its pictures begin too.
+
+    mu_law: the file is nothing but G.711 samples at 8 kHz.
+    """
     resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
     pieces: list[NDArray[np.int16]] = []
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        kind, options = ("mulaw", {"sample_rate": "8000"}) if mu_law else (None, None)
+        with av.open(str(path), "r", kind, options, metadata_errors="replace") as container:
             first, begin = None, (container.start_time or 0) / 1e6
             for frame in container.decode(audio=0):
                 first = (frame.time or 0.0) - begin if first is None else first

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engines.speech import espeak, festival, flite, layouts, recordings, rhvoice, sentences
+from engines.speech import espeak, festival, flite, layouts, prompts, recordings, rhvoice, sentences
 from engines.speech.revoice import Revoice
 from engines.speech.voices import PronunciationError, Speech, trim
 from nodes.runtime.errors import UserError
@@ -22,6 +22,8 @@ HELD_OUT_FESTIVAL = "ked_diphone"
 _VALIDATION, _OTHER = 0.03, 0.05  # shares of the synthetic utterances
 REVOICED_VARIANTS = 5
 DIGIT_VARIANTS = 3
+PROMPT_VARIANTS = 40  # each was recorded once
+PROMPT_STRINGS = 300  # of each voice
 
 _ACCENTS = ("en", "en", "en-GB-x-rp", "en-GB-scotland", "en-GB-x-gbclan", "en-GB-x-gbcwmd", "en-US", "en-029")
 # Not speech that a person would be understood with: whispers, robots, croaks, broken klatts.
@@ -80,8 +82,12 @@ def _sentence(rng: np.random.Generator, shard: Shard) -> tuple[list[str], frozen
 
 def _as_other_speaker(speech: Speech, rng: np.random.Generator) -> Speech:
     """A woman, a child or another man from an adult's voice, the vocal tract going with the pitch."""
+    return _other_speaker(Revoice(speech), rng)
+
+
+def _other_speaker(speaker: Revoice, rng: np.random.Generator) -> Speech:
     tract = rng.uniform(0.84, 1.28)
-    return Revoice(speech).say(
+    return speaker.say(
         f0_scale=float(tract**2 * rng.uniform(0.8, 1.25)),
         formant_scale=float(tract),
         stretch=float(rng.uniform(0.85, 1.2)),
@@ -259,6 +265,34 @@ def _fsdd_strings(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance 
         yield Utterance(f"{shard.name}/{number}", f"fsdd/{shard.voice}", "fsdd_strings", "train", said)
 
 
+def _prompts(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:
+    voice = f"prompts/{shard.voice}"
+    others = [("other", said) for said in prompts.others_of(shard.voice)]
+    for number, (word, said) in enumerate(prompts.words_of(shard.voice) + others):
+        kind = "prompts" if said.words else "other_prompts"
+        yield Utterance(f"{shard.name}/{word}{number}", voice, kind, "train", said)
+
+
+def _prompts_revoiced(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:
+    for word, recorded in prompts.words_of(shard.voice):
+        speaker = Revoice(recorded)
+        for variant in range(PROMPT_VARIANTS):
+            said = _other_speaker(speaker, rng)
+            voice = f"prompts/{shard.voice}+world"
+            yield Utterance(f"{shard.name}/{word}~{variant}", voice, "prompts_revoiced", "train", said)
+
+
+def _prompts_strings(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:
+    recorded = [said for _, said in prompts.words_of(shard.voice)]
+    for number in range(shard.count):
+        chosen = rng.choice(len(recorded), rng.integers(2, 7))
+        said = recordings.digit_string([recorded[index] for index in chosen], rng)
+        voice = f"prompts/{shard.voice}"
+        if rng.random() < 0.5:
+            said, voice = _as_other_speaker(said, rng), f"{voice}+world"
+        yield Utterance(f"{shard.name}/{number}", voice, "prompts_strings", "train", said)
+
+
 SPEAKERS: dict[str, Callable[[Shard, np.random.Generator], Iterator[Utterance | str]]] = {
     "grid": _grid,
     "revoiced": _revoiced,
@@ -266,6 +300,9 @@ SPEAKERS: dict[str, Callable[[Shard, np.random.Generator], Iterator[Utterance | 
     "fsdd": _fsdd,
     "fsdd_strings": _fsdd_strings,
     "fsdd_revoiced": _fsdd_revoiced,
+    "prompts": _prompts,
+    "prompts_revoiced": _prompts_revoiced,
+    "prompts_strings": _prompts_strings,
     "espeak": _espeak,
     "rhvoice": _rhvoice,
     "festival": _festival,

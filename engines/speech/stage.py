@@ -87,7 +87,7 @@ def run_stage(
         nonlocal best
         assert score is not None
         averaged.eval()
-        found = score(averaged.module)  # type: ignore[arg-type]
+        found = float(score(averaged.module))  # type: ignore[arg-type]  # not numpy's: checkpoints hold no other types
         averaged.train()
         if found < min(tried.values(), default=math.inf):
             best = copy.deepcopy(averaged.module.state_dict())

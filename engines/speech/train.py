@@ -16,6 +16,7 @@ import typer
 from torch import Tensor, nn
 
 from engines.speech import augment, augment_lips
+from engines.speech.ahead import ahead
 from engines.speech.batches import PairBatches, SoundBatches
 from engines.speech.card import write_cards
 from engines.speech.conditions import Bench, open_bench
@@ -31,12 +32,12 @@ from nodes.runtime.errors import UserError
 
 def train_audio(bench: Bench, recipe: Recipe, work: Path, size: Size, seconds: float) -> Audio:
     network = Audio(size).to(bench.device)
-    batches = SoundBatches(bench.corpus, SHARES, recipe.batch, recipe.frames, recipe.seed)
+    batch = ahead(SoundBatches(bench.corpus, SHARES, recipe.batch, recipe.frames, recipe.seed).at)
 
     def step(number: int) -> tuple[Tensor, dict[str, Tensor]]:
         bench.begin(recipe.seed, number)
         progress = number / recipe.steps
-        sound, speaking, labels = batches.at(number)
+        sound, speaking, labels = batch(number)
         with torch.autocast(bench.device.type, enabled=False):
             clean = 0.6 if progress < 0.1 else 0.25
             features = bench.features(bench.degrade(sound, speaking, clean), warp=True)
@@ -55,12 +56,12 @@ def train_audio(bench: Bench, recipe: Recipe, work: Path, size: Size, seconds: f
 def train_video(bench: Bench, recipe: Recipe, work: Path, size: Size, seconds: float) -> Video:
     lips = bench.need_lips()
     network = Video(size).to(bench.device)
-    batches = PairBatches(bench.corpus, lips, PAIR_SHARES, recipe.batch, recipe.frames, recipe.seed)
+    batch = ahead(PairBatches(bench.corpus, lips, PAIR_SHARES, recipe.batch, recipe.frames, recipe.seed).at)
 
     def step(number: int) -> tuple[Tensor, dict[str, Tensor]]:
         bench.begin(recipe.seed, number)
         progress = number / recipe.steps
-        _, pictures, there, labels = batches.at(number)
+        _, pictures, there, labels = batch(number)
         with torch.autocast(bench.device.type, enabled=False):
             mouths = augment_lips.distort(pictures, bench.generator)
             b, t = there.shape
@@ -100,12 +101,12 @@ def train_fusion(
     audio.agreement.requires_grad_(True)
     video.agreement.requires_grad_(True)
     trained = nn.ModuleDict({"fusion": network, "audio": audio.agreement, "video": video.agreement})
-    batches = PairBatches(bench.corpus, lips, PAIR_SHARES, recipe.batch, recipe.frames, recipe.seed)
+    batch = ahead(PairBatches(bench.corpus, lips, PAIR_SHARES, recipe.batch, recipe.frames, recipe.seed).at)
 
     def step(number: int) -> tuple[Tensor, dict[str, Tensor]]:
         g = bench.generator
         bench.begin(recipe.seed, number)
-        sound, pictures, there, labels = batches.at(number)
+        sound, pictures, there, labels = batch(number)
         b, t = there.shape
         with torch.no_grad(), torch.autocast(bench.device.type, enabled=False):
             mouths = augment_lips.distort(pictures, g)
