@@ -34,6 +34,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from engines.command import command
 from engines.speech.evaluation.noises import SHARED as DATA
 from engines.speech.evaluation.replay import blocks, play
 from engines.speech.recordings import grid_clips, grid_split, read_align, read_sound
@@ -274,4 +275,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command(main)

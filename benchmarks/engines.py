@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from engines.build import Wanted, build, load_plan
+from engines.command import command
 from engines.engine import Arrays, Engine, ModelError, OnnxRuntimeEngine, next_state, zero_state
 from engines.golden import golden_error, golden_path
 from engines.gpu.device import Buffer, Stream, call, find_capability
@@ -195,4 +196,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command(main)

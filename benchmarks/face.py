@@ -16,10 +16,10 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-import typer
 from rich.console import Console
 from rich.table import Table
 
+from engines.command import command
 from engines.face.faces import TEACHER
 from engines.speech.recordings import grid_split
 from nodes.perception.crop import LEFT_EYE, MOUTH_SIDE, RIGHT_EYE, mouth_centre, reach
@@ -148,4 +148,4 @@ def main(clips: int = 20, data: Path = Path("../shared/data/grid_s1"), yunet: Pa
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command(main)

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.engines import processor_name, random_feeds
+from engines.command import command
 from engines.engine import OnnxRuntimeEngine, next_state, open_engine, zero_state
 from engines.int8 import quantise
 from engines.speech.evaluation.hearing import Hearing
@@ -139,4 +140,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command(main)

@@ -5,25 +5,23 @@
 
 import hashlib
 import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import onnxruntime
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from engines.command import command
 from engines.engine import Engine, ModelError, OnnxRuntimeEngine, RowEngine
 from engines.gpu.compile import Report, capabilities, compile_plan
 from engines.gpu.device import find_capability
 from engines.gpu.library import Library, find_library
 from engines.plan import Key, obtain_plan, plan_folder, plan_path, read_plan
 from engines.variant import LARGEST_BATCH, make_variant
-from nodes.runtime.errors import UserError
 
 ROOT = Path(__file__).parent
 SOURCES = ("variant.py", "half.py", "int8.py", "gpu/compile.py")
@@ -201,12 +199,10 @@ def build_command(wanted: Wanted) -> list[str]:
 
 
 def main(model: Path, precision: str, capability: str, batch: int) -> None:
+    """Build one plan beside a pipeline that runs: this is the process that ``build_command`` starts."""
     os.nice(15)
-    try:
-        build(Wanted(model, precision, capability, batch))
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    build(Wanted(model, precision, capability, batch))
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command(main)

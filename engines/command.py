@@ -10,8 +10,10 @@ from nodes.runtime.errors import UserError
 
 def command(main: Callable[..., None]) -> None:
     """Exit status 2 with one line on stderr where ``main`` raises UserError."""
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command()(main)
     try:
-        typer.run(main)
+        app()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None

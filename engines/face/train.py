@@ -5,7 +5,6 @@ in WORK, goes on from there when started again, and leaves ``landmarks.onnx``, i
 ``--out``.  ``--smoke`` runs the whole recipe on a few faces for a few steps.
 """
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,18 +12,17 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from engines.command import command
 from engines.face import augment, export
 from engines.face.faces import CONFIDENT, Faces, fer2013, grid, join
 from engines.face.measure import Figure, landmark_figures, presence_figures, teacher_figure
 from engines.face.model import CROP, LandmarkNet
 from nodes.perception.crop import face_framing
-from nodes.runtime.errors import UserError
 
 SEED = 20
 STEPS = 10_000
@@ -171,7 +169,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    command(main)

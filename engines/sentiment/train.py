@@ -4,7 +4,6 @@ The three experts, each by its own command, then the fusion of their answers.  `
 miniature, in under three minutes on two cores; its engines are good for nothing but to show that it works.
 """
 
-import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -13,11 +12,11 @@ import torch
 import typer
 from rich.console import Console
 
+from engines.command import command
 from engines.sentiment.face.train import main as train_face
 from engines.sentiment.fusion.train import main as train_fusion
 from engines.sentiment.voice.train import main as train_voice
 from engines.sentiment.words.train import main as train_words
-from nodes.runtime.errors import UserError
 
 console = Console()
 
@@ -49,8 +48,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    command(main)

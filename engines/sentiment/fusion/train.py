@@ -4,7 +4,6 @@ Both kinds are trained and measured on the same trios; the one that does better 
 and where one is missing, on answers that were kept for choosing, is exported.
 """
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +14,7 @@ import typer
 from rich.console import Console
 from torch import Tensor
 
+from engines.command import command
 from engines.sentiment.export import export
 from engines.sentiment.fusion import report
 from engines.sentiment.fusion.answers import SPARE, Learnt, Measured, collect
@@ -25,7 +25,6 @@ from engines.sentiment.fusion.missing import alone, curves, recall, subsets, wit
 from engines.sentiment.fusion.model import EMBEDDING, MODALITIES, Fusion
 from engines.sentiment.fusion.trios import Trios, draw, dropped
 from engines.sentiment.measures import calibration_error, fitted_temperature
-from nodes.runtime.errors import UserError
 
 EACH = 500  # trios of every emotion that are measured
 
@@ -158,8 +157,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    command(main)

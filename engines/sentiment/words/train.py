@@ -5,7 +5,6 @@ sets only measure.
 """
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,7 @@ import typer
 from rich.console import Console
 from torch import Tensor
 
+from engines.command import command
 from engines.sentiment.export import export
 from engines.sentiment.measures import calibration_error
 from engines.sentiment.words.batches import batch
@@ -26,7 +26,6 @@ from engines.sentiment.words.measure import conditions, figures, read
 from engines.sentiment.words.model import WordsExpert
 from engines.sentiment.words.reader import Reader
 from engines.sentiment.words.subwords import LENGTH, SubWords, words_of
-from nodes.runtime.errors import UserError
 
 EXAMPLES = ("what a lovely surprise!", "i don't think so.", "why would you do that to me?")
 
@@ -104,8 +103,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    command(main)

@@ -9,7 +9,6 @@ Needs the `train` extra and Debian's flite and espeak-ng (to play talker.mp4, wh
 import json
 import multiprocessing
 import os
-import sys
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from importlib.metadata import version
@@ -23,13 +22,13 @@ import typer
 from numpy.typing import NDArray
 from rich.progress import track
 
+from engines.command import command
 from engines.speech import espeak, flite
 from engines.speech.corpus import synthesiser_versions
 from engines.speech.sentences import grid_sentence
 from engines.speech.speakers import espeak_variants
 from engines.speech.vocabulary import DIGITS
 from engines.speech.voices import RATE, Speech, trim
-from nodes.runtime.errors import UserError
 from nodes.sources.talker.performance import FRAME_RATE, render_clip
 from nodes.sources.talker.visemes import Word
 
@@ -176,7 +175,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    command(main)
