@@ -12,14 +12,11 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
+from engines.command import Stopped
 from engines.speech.recipe import Recipe
 
 N = TypeVar("N", bound=nn.Module)
 CANDIDATES = (0.6, 0.7, 0.8, 0.9, 1.0)  # shares of the steps after which averaged weights may be chosen
-
-
-class Stopped(Exception):  # noqa: N818
-    """The time given is over; the checkpoint is written, and the same command goes on from it."""
 
 
 def run_stage(

@@ -3,7 +3,6 @@
 Goes on where it stopped.  One label in ten of FER2013 is wrong, so labels are smoothed and pictures blended.
 """
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +12,7 @@ import torch.nn.functional as F  # noqa: N812
 import typer
 from torch import Tensor
 
+from engines.command import command
 from engines.sentiment.emotions import EMOTIONS
 from engines.sentiment.face.augment import distort
 from engines.sentiment.face.card import card
@@ -21,8 +21,7 @@ from engines.sentiment.face.measure import answers, conditions, figures
 from engines.sentiment.face.model import FaceExpert
 from engines.sentiment.face.pictures import Pictures, load_pictures, split
 from engines.speech.recipe import Recipe
-from engines.speech.stage import Stopped, run_stage
-from nodes.runtime.errors import UserError
+from engines.speech.stage import run_stage
 
 # frames: a picture is one.
 FULL = Recipe(steps=10000, batch=128, frames=1, peak_rate=1.5e-3, decay=0.05, average=0.999, seed=8)
@@ -100,11 +99,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except Stopped as stopped:
-        print(stopped)
-        sys.exit(3)
+    command(main)

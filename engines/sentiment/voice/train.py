@@ -4,7 +4,6 @@ Four networks, each on three quarters of RAVDESS's actors and measured on the qu
 of the last fold is exported.  Nothing is chosen by the measured actors but the temperature.
 """
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +14,7 @@ import torch.nn.functional as F  # noqa: N812
 import typer
 from torch import Tensor
 
+from engines.command import command
 from engines.sentiment.voice.card import card
 from engines.sentiment.voice.classes import CLASSES
 from engines.sentiment.voice.conditions import Bench, open_bench
@@ -23,8 +23,7 @@ from engines.sentiment.voice.measure import answers, conditions, figures
 from engines.sentiment.voice.model import CHUNK, SIZE, STRIDE, Size, VoiceExpert
 from engines.sentiment.voice.recordings import FOLDS, KEPT_FOLD, Recordings, fold_actors, load_recordings
 from engines.speech.recipe import Recipe
-from engines.speech.stage import Stopped, run_stage
-from nodes.runtime.errors import UserError
+from engines.speech.stage import run_stage
 
 FULL = Recipe(
     steps=3000, batch=64, frames=100, peak_rate=1.5e-3, warm_up=200, decay=0.05, average=0.995, seed=4
@@ -129,11 +128,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except Stopped as stopped:
-        print(stopped)
-        sys.exit(3)
+    command(main)
