@@ -38,7 +38,7 @@ def load_pictures(data: Path, folder: str, limit: int | None = None) -> Pictures
     """``folder`` ("Training" or "PublicTest") of DATA/fer2013.zip; ``limit``: so many of a shuffle."""
     path = data / "fer2013.zip"
     if not path.is_file():
-        raise UserError(f"{path}: no such file; the folder's README says what it holds")
+        raise UserError(f"{path}: no such file; docs/training.md says where the data is from")
     with zipfile.ZipFile(path) as archive:
         names = sorted(
             name for name in archive.namelist() if name.startswith(folder) and name.endswith("jpg")

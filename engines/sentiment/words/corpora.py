@@ -80,7 +80,7 @@ def split(sentences: Sequence[Sentence]) -> tuple[list[Sentence], list[Sentence]
 
 def _lines(path: Path) -> list[str]:
     if not path.is_file():
-        raise UserError(f"{path}: no such file; the data folder's README says what it holds")
+        raise UserError(f"{path}: no such file; docs/training.md says where the data is from")
     return path.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
