@@ -45,7 +45,7 @@ def load_recordings(data: Path, limit: int | None = None) -> Recordings:
     folder = data / "ravdess"
     paths = sorted(folder.glob("03-01-*-*-*-*-*.opus"))
     if not paths:
-        raise UserError(f"{folder}: no recordings 03-01-….opus; its README says where RAVDESS comes from")
+        raise UserError(f"{folder}: no recordings 03-01-….opus; docs/training.md says where the data is from")
     wanted, classes, actors = [], [], []
     for path in paths:
         _, _, emotion, _, sentence, take, actor = (int(number) for number in path.stem.split("-"))
