@@ -1,163 +1,31 @@
 """Alignment as a user of it sees it: messages in at any pace and order, chunks out on one timeline."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
+from aligned import (
+    MS,
+    SECOND,
+    Live,
+    arriving,
+    by_time,
+    check_faces,
+    check_timeline,
+    drain,
+    face,
+    faces,
+    gap,
+    heard,
+    replay,
+    sound,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
 from nodes.runtime.align import Aligner
 from nodes.runtime.facetrack import identity
-from nodes.runtime.messages import CHUNK_NS, FRAME_NS, Audio, Face, Gap
+from nodes.runtime.messages import CHUNK_NS, FRAME_NS, Audio
 from nodes.runtime.node import Context
-
-MS = 1_000_000
-SECOND = 1_000 * MS
-MOUTH = np.zeros((88, 88), np.uint8)
-SMALL = np.zeros((64, 64), np.uint8)
-LANDMARKS = np.zeros((5, 2), np.float32)
-
-
-def face(start_ns, seq, period_ns=40 * MS, epoch=0, track=0, stream="camera"):
-    return Face(
-        stream=stream,
-        seq=seq,
-        epoch=epoch,
-        t_start_ns=int(start_ns),
-        t_end_ns=int(start_ns + period_ns),
-        mouth=MOUTH,
-        face=SMALL,
-        box=(0.0, 0.0, 1.0, 1.0),
-        landmarks=LANDMARKS,
-        quality=1.0,
-        track=track,
-    )
-
-
-def faces(until_s, fps=25.0, phase_ns=0, from_s=0.0, jitter=(), **more):
-    period = SECOND / fps
-    count = int((until_s - from_s) * fps)
-    shifts = [*jitter, *[0] * count]
-    return [
-        face(from_s * SECOND + phase_ns + i * period + shifts[i], i, int(period), **more)
-        for i in range(count)
-    ]
-
-
-def sound(until_s, block=160, from_s=0.0, seq=0, epoch=0, rate=1.0, first=None):
-    """Blocks of a ramp that counts the device's samples, so that every sample can be told from every other.
-
-    rate: seconds of the host for each second of the device.
-    """
-    out, position = [], int(from_s * 16_000) if first is None else first
-    start_ns = from_s * SECOND
-    step_ns = block / 16_000 * SECOND * rate
-    while start_ns + step_ns <= until_s * SECOND + 1:
-        samples = np.arange(position, position + block, dtype=np.float32)
-        out.append(
-            Audio(
-                stream="microphone",
-                seq=seq,
-                epoch=epoch,
-                t_start_ns=round(start_ns),
-                t_end_ns=round(start_ns + step_ns),
-                samples=samples,
-            )
-        )
-        position, seq, start_ns = position + block, seq + 1, start_ns + step_ns
-    return out
-
-
-def gap(of, start_s, end_s, seq=0, epoch=0):
-    return Gap(
-        stream="x",
-        seq=seq,
-        epoch=epoch,
-        t_start_ns=round(start_s * SECOND),
-        t_end_ns=round(end_s * SECOND),
-        of=of,
-        reason="unplugged",
-    )
-
-
-def by_time(*tracks):
-    return sorted((m for track in tracks for m in track), key=lambda m: m.t_end_ns)
-
-
-def replay(messages, **options):
-    """The chunks of messages that are read as fast as they come."""
-    aligner = Aligner(Context(name="transcribe", live=False), **options)
-    chunks = []
-    for message in messages:
-        aligner.push([message])
-        chunks += drain(aligner)
-    return chunks
-
-
-def drain(aligner):
-    chunks = []
-    while (chunk := aligner.pop()) is not None:
-        chunks.append(chunk)
-    return chunks
-
-
-def check_timeline(chunks):
-    for before, after in pairwise(chunks):
-        assert after.t_start_ns == before.t_end_ns or after.jumped
-        assert after.epoch >= before.epoch
-        assert after.epoch > before.epoch or not after.audio_reset
-    for chunk in chunks:
-        assert len(chunk.faces) == len(chunk.frames_ns) == 4
-        assert chunk.frames_ns[0] == chunk.t_start_ns
-        assert list(chunk.frames_ns) == sorted(chunk.frames_ns)
-        assert chunk.samples is None or (chunk.samples.shape == (2560,) and chunk.samples.dtype == np.float32)
-
-
-def check_faces(chunks):
-    used = [f.t_start_ns for chunk in chunks for f in chunk.faces if f is not None]
-    assert used == sorted(set(used)), "a face was used twice or out of order"
-    for chunk in chunks:
-        for frame_ns, seen in zip(chunk.frames_ns, chunk.faces, strict=True):
-            assert seen is None or abs(seen.t_start_ns - frame_ns) <= 20 * MS
-
-
-def heard(chunks):
-    pieces = [chunk.samples for chunk in chunks if chunk.samples is not None]
-    return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
-
-
-class Live:
-    """An aligner on a simulated host clock: messages arrive at their time, ``step`` is called every 20 ms."""
-
-    def __init__(self, wired=None, heard_ns=lambda now_ns: None, **options):
-        """heard_ns: when the other host that the faces come from was last heard of."""
-        self.now_ns = 0
-        context = Context(
-            name="transcribe",
-            now_ns=lambda: self.now_ns,
-            wired=wired,
-            heard_ns=lambda port: heard_ns(self.now_ns) if port == "face" else None,
-        )
-        self.aligner = Aligner(context, **options)
-        self.released = []
-
-    def run(self, arrivals, until_s):
-        """arrivals: (host ns, message) pairs."""
-        waiting = sorted(arrivals, key=lambda pair: pair[0])
-        while self.now_ns < until_s * SECOND:
-            due = [m for at, m in waiting if at <= self.now_ns]
-            waiting = waiting[len(due) :]
-            self.aligner.push(due)
-            self.released += [(self.now_ns, chunk) for chunk in drain(self.aligner)]
-            self.now_ns += 5 * MS
-        return self.released
-
-
-def arriving(messages, delay_ms=20):
-    return [(m.t_end_ns + delay_ms * MS, m) for m in messages]
-
 
 # What a chunk is ----------------------------------------------------------------------------------
 
@@ -511,169 +379,3 @@ def test_clocks_200_ppm_apart_for_two_hours_stay_together(ppm):
     assert frames > 179_000
     assert worst <= 20 * MS
     assert matched >= frames - 40  # a frame without a picture each time the clocks slip by one
-
-
-# Live: deadlines by the host's clock --------------------------------------------------------------
-
-
-def test_live_chunks_leave_as_soon_as_both_are_known():
-    live = Live()
-    released = live.run(arriving([*sound(4), *faces(4)]), until_s=4.2)
-    check_timeline([chunk for _, chunk in released])
-    assert len(released) == 25
-    assert max(at - chunk.t_end_ns for at, chunk in released) <= 45 * MS
-
-
-def test_the_first_chunk_waits_for_its_pictures_too():
-    live = Live(wait_ms=80)
-    released = live.run(arriving(sound(1)) + arriving(faces(1), 70), until_s=1.2)
-    assert all(None not in chunk.faces for _, chunk in released)
-
-
-def test_the_sound_waits_for_a_dead_camera_once():
-    live = Live(wait_ms=80)
-    released = live.run(arriving([*sound(6), *faces(2)]), until_s=6.1)
-    chunks = [chunk for _, chunk in released]
-    assert np.array_equal(heard(chunks), np.arange(len(chunks) * 2560))
-    waits = [at - chunk.t_end_ns for at, chunk in released if chunk.t_end_ns > 2 * SECOND]
-    assert sum(wait > 60 * MS for wait in waits) == 1
-    assert max(waits) <= (20 + 80 + 10) * MS
-
-
-def test_a_camera_that_comes_back_is_waited_for_again():
-    live = Live()
-    seen = [f for f in faces(6) if not 2 * SECOND <= f.t_start_ns < 3 * SECOND]
-    released = live.run(arriving(sound(6)) + arriving(seen, 60), until_s=6.3)
-    after = [chunk for _, chunk in released if 3.3 * SECOND < chunk.t_start_ns < 5.5 * SECOND]
-    assert len(after) > 10
-    assert all(f is not None for chunk in after for f in chunk.faces)
-
-
-def test_a_camera_that_is_always_too_late_slows_nothing_down():
-    live = Live(wait_ms=80)
-    released = live.run(arriving(sound(4)) + arriving(faces(4), 400), until_s=4.1)
-    assert sum(at - chunk.t_end_ns > 60 * MS for at, chunk in released) <= 2
-
-
-def test_faces_from_another_host_may_be_late_as_long_as_it_is_heard():
-    live = Live(wait_ms=80, heard_ns=lambda now_ns: now_ns - 60 * MS)
-    # Of twenty faces one has lost its packet three times, and those after it wait in the same line.
-    arrivals, line_ns = [], 0
-    for at, m in arriving(faces(8), 40):
-        line_ns = max(line_ns, at + 330 * MS * (m.seq % 20 == 7))
-        arrivals.append((line_ns, m))
-    released = live.run(arriving(sound(8)) + arrivals, until_s=8.1)
-    assert len(released) >= 48
-    assert all(None not in chunk.faces for _, chunk in released)
-    assert max(at - chunk.t_end_ns for at, chunk in released) <= (40 + 330 + 5) * MS
-
-
-@pytest.mark.parametrize("cut_ms", range(2000, 2160, 20))
-def test_a_cut_link_is_told_at_once_wherever_in_a_chunk_it_is_cut(cut_ms):
-    live = Live(heard_ns=lambda now_ns: min(now_ns, cut_ms * MS))
-    seen = [(at, m) for at, m in arriving(faces(4), 40) if at < cut_ms * MS]
-    released = live.run(arriving(sound(4)) + seen, until_s=4.1)
-    check_timeline([chunk for _, chunk in released])
-    alone = [(at, chunk) for at, chunk in released if chunk.faces == (None,) * 4]
-    assert alone[0][0] <= (cut_ms + 200) * MS
-    assert [chunk for _, chunk in released][-len(alone) :] == [chunk for _, chunk in alone]
-    assert all(None not in chunk.faces for _, chunk in released[: -len(alone)])
-    assert max(at - chunk.t_end_ns for at, chunk in alone[2:]) <= 45 * MS
-
-
-def test_with_neither_sound_nor_a_link_to_the_faces_chunks_come_at_pace():
-    live = Live(heard_ns=lambda now_ns: min(now_ns, 2 * SECOND))
-    seen = [(at, m) for at, m in arriving(faces(4), 40) if at < 2 * SECOND]
-    released = live.run(arriving(sound(1)) + seen, until_s=4)
-    chunks = [chunk for _, chunk in released]
-    check_timeline(chunks)
-    assert all(at >= chunk.t_end_ns for at, chunk in released)
-    assert chunks[-1].t_end_ns > 3.3 * SECOND
-
-
-@pytest.mark.parametrize("told", [True, False])
-def test_without_sound_the_pictures_carry_the_timeline(told):
-    gone = [gap("audio", 1 + i / 50, 1 + (i + 1) / 50, seq=100 + i) for i in range(100)] if told else []
-    live = Live()
-    blocks = [*sound(1), *gone, *sound(6, from_s=3, seq=200)]
-    released = live.run(arriving([*blocks, *faces(6)]), until_s=6)
-    chunks = [chunk for _, chunk in released]
-    check_timeline(chunks)
-    silent = [(at, chunk) for at, chunk in released if chunk.samples is None]
-    assert len(silent) in (12, 13, 14)
-    # Told by Gap it is noticed with the chunk it is in; else when nothing has come for 400 ms.
-    assert silent[0][0] - SECOND <= (300 if told else 500) * MS, "the cut was noticed too late"
-    assert all(f is not None for _, chunk in silent for f in chunk.faces)
-    back = next(chunk for _, chunk in released if chunk.t_start_ns > 2 * SECOND and chunk.samples is not None)
-    assert back.t_start_ns - 3 * SECOND <= 300 * MS
-    assert back.audio_reset
-    assert not any(chunk.video_reset for chunk in chunks)
-
-
-def test_a_machine_that_holds_everything_up_for_300_ms_loses_nothing():
-    live = Live()
-    messages = [*sound(4), *faces(4)]
-    held = [(2_300 * MS if 2_000 * MS < at < 2_300 * MS else at, m) for at, m in arriving(messages)]
-    chunks = [chunk for _, chunk in live.run(held, until_s=4.2)]
-    assert np.array_equal(heard(chunks), np.arange(len(chunks) * 2560))
-    assert all(None not in chunk.faces for chunk in chunks)
-
-
-def test_sound_that_comes_back_with_more_delay_is_taken_back():
-    live = Live()
-    blocks = arriving(sound(1)) + arriving(sound(6, from_s=3, seq=200), delay_ms=350)
-    released = live.run(blocks + arriving(faces(6)), until_s=6)
-    after = [chunk for _, chunk in released if chunk.t_start_ns > 3.4 * SECOND]
-    assert len(after) > 10
-    assert all(chunk.samples is not None and None not in chunk.faces for chunk in after)
-
-
-def test_without_a_microphone_the_pictures_start_the_timeline():
-    live = Live()
-    released = live.run(arriving(faces(3)), until_s=3)
-    assert len(released) >= 15
-    assert all(chunk.samples is None and None not in chunk.faces for _, chunk in released)
-
-
-def test_without_anything_chunks_still_come_at_pace():
-    live = Live()
-    released = live.run([], until_s=5)
-    chunks = [chunk for _, chunk in released]
-    check_timeline(chunks)
-    assert 27 <= len(chunks) <= 32
-    assert all(chunk.samples is None and chunk.faces == (None,) * 4 for chunk in chunks)
-
-
-def test_both_die_and_both_come_back():
-    live = Live()
-    released = live.run(
-        arriving([*sound(1), *faces(1), *sound(6, from_s=4, seq=500), *faces(6, from_s=4)]), until_s=6
-    )
-    chunks = [chunk for _, chunk in released]
-    check_timeline(chunks)
-    after = [chunk for chunk in chunks if chunk.t_start_ns > 4.4 * SECOND]
-    assert len(after) >= 8
-    assert all(chunk.samples is not None and None not in chunk.faces for chunk in after)
-    assert max(b - a for (a, _), (b, _) in pairwise(released)) <= 480 * MS
-
-
-def test_a_process_that_was_stopped_skips_what_it_missed():
-    live = Live()
-    live.run(arriving([*sound(1), *faces(1)]), until_s=1.2)
-    live.now_ns += 60 * SECOND
-    before = len(live.released)
-    live.run([], until_s=62.2)
-    assert len(live.released) - before < 10
-    assert any(chunk.jumped for _, chunk in live.released[before:])
-
-
-def test_a_stream_that_never_moves_on_keeps_memory_bounded():
-    live = Live()
-    stuck = Audio(
-        stream="m", seq=0, epoch=0, t_start_ns=0, t_end_ns=10 * MS, samples=np.zeros(160, np.float32)
-    )
-    for seq in range(20_000):
-        stuck = Audio(**{**{f: getattr(stuck, f) for f in stuck.__struct_fields__}, "seq": seq})
-        live.aligner.push([stuck, face(SECOND, seq)])
-    assert live.aligner.dropped["audio"]["overflow"] >= 20_000 - 8192
-    assert live.aligner.dropped["face"]["duplicate"] == 20_000 - 1
