@@ -56,11 +56,6 @@ def read_sound(path: Path, *, mu_law: bool = False) -> NDArray[np.float32]:
     return np.pad(samples, (late, 0)) if late > 0 else samples[-late:]
 
 
-def read_grid(clip: Path) -> Speech:
-    """A clip's sound (48,000 samples) and the words of its .align."""
-    return _speech(read_sound(clip), read_align(clip.with_suffix(".align")))
-
-
 def read_clip(clip: Clip) -> Speech:
     """A clip's sound, from where it has some, and its words, their times found where they are not known.
 

@@ -66,7 +66,7 @@ HARMLESS = ("no face", "starting", "end of file")
 def ask(address: str, keys: str = "") -> int:
     """Prints a table of what a hearsee that publishes at ``address`` says of itself.
 
-    keys: folder of its keys.  Returns 0 where it is well, else 1.  UserError where none publishes there.
+    keys: folder of its keys.  Returns 0 where all is well, else 1.  UserError where none publishes there.
     """
     statuses = _listen(address, keys)
     findings = diagnose(statuses[0], statuses[-1])
@@ -75,7 +75,7 @@ def ask(address: str, keys: str = "") -> int:
     if bad := [finding.thing for finding in findings if finding.remedy and finding.needed]:
         console.print(f"\nnot well: {', '.join(dict.fromkeys(bad))}", style="red")
         return 1
-    console.print("\nit is well")
+    console.print("\nall is well")
     return 0
 
 

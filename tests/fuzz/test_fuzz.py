@@ -1,16 +1,26 @@
 """What broke a parser once does not any more, and a short search from there finds nothing new."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from benchmarks.fuzzing import target
 from benchmarks.fuzzing.every import TARGETS
 
 ROOT = Path(__file__).parents[2]
 CORPUS = ROOT / "tests" / "fuzz" / "corpus"
 FOUND = sorted(path for path in CORPUS.rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left():
+    """What the targets write goes with this process."""
+    yield
+    shutil.rmtree(target.folder())
+    target.folder.cache_clear()
 
 
 @pytest.mark.parametrize("path", FOUND, ids=lambda path: f"{path.parent.name}/{path.name}")
