@@ -14,7 +14,7 @@ DEBIAN = espeak-ng flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-
 .DELETE_ON_ERROR:
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: .venv/runtime ## see and hear it work: a rendered face says a sentence, its words appear
 	@$(RUN) launch.py demo
@@ -35,7 +35,7 @@ types: .venv/development ## mypy
 
 bench: ## what can be measured, each a command
 	@for file in benchmarks/[a-z]*.py; do name=$${file#benchmarks/}; \
-		printf '%s -m benchmarks.%-12s %s\n' "$(RUN)" "$${name%.py}" "$$(sed -n '1s/^"""\([^"]*\).*/\1/p' $$file)"; done
+		printf '%s -m benchmarks.%-12s %s\n' "$(RUN)" "$${name%.py}" "$$(sed -n '1s/^"""\([^"`]*\).*/\1/p' $$file)"; done
 
 figures: .venv/development ## measure the recogniser again and put its figures into the pages (half an hour)
 	@rm -rf runs/figures
