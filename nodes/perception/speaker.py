@@ -7,8 +7,8 @@ from nodes.perception.sync import TOGETHER, Sync
 from nodes.runtime.facetrack import FaceId
 
 # Another face is read instead once its agreement is so high, and so much higher than that of the one that is
-# read, in so many chunks on end.
-LEAST, LEAD, INSISTENCE = 0.2, 0.1, 2
+# read, in so many chunks on end.  The first two go with the weights, as TOGETHER does.
+LEAST, LEAD, INSISTENCE = 0.14, 0.07, 2
 
 
 class Speakers:

@@ -15,9 +15,9 @@ LAGS = 7
 FRAMES, RECENT = 75, 50
 # Fewer pairs of spoken frames than these say nothing of the offset, and of whether they belong together.
 OFFSET_PAIRS, AGREEMENT_PAIRS = 25, 15
-# Mean cosine from which lips and voice belong together: ``python -m benchmarks.agreement`` prints where those
-# that do and those that do not part best.
-TOGETHER = 0.5
+# Mean cosine from which lips and voice belong together.  It goes with the weights: ``python -m
+# benchmarks.agreement`` prints where those that do and those that do not part best.
+TOGETHER = 0.35
 
 
 class Sync:

@@ -143,6 +143,12 @@ def test_the_offset_of_sound_and_picture_is_measured(clips, late_ms):
     assert np.median(told) == pytest.approx(late_ms, abs=40)
 
 
+def test_whoever_speaks_is_told_to_and_has_an_offset_in_every_clip(both):
+    for name, out in both.items():
+        assert any(True in m.faces.values() for m in out if isinstance(m, Voice)), name
+        assert offsets(out), name
+
+
 def test_lips_that_say_something_else_are_hardly_ever_given_an_offset(clips):
     mixed = [pipeline(clips[name][0], clips[other][1]) for name, other in pairwise(CLIPS)]
     assert sum(len(offsets(out)) for out in mixed) <= 3
