@@ -14,9 +14,11 @@ from torch import Tensor, nn
 
 from engines.command import Stopped
 from engines.speech.recipe import Recipe
+from nodes.runtime.errors import UserError
 
 N = TypeVar("N", bound=nn.Module)
 CANDIDATES = (0.6, 0.7, 0.8, 0.9, 1.0)  # shares of the steps after which averaged weights may be chosen
+SAVED = {"model", "averaged", "optimiser", "step", "best", "tried_steps", "tried_scores"}
 
 
 def run_stage(
@@ -37,6 +39,7 @@ def run_stage(
     seconds: raise Stopped after so long.
     score: of a candidate, less is better: the best of ``CANDIDATES`` is returned, and WORK/NAME.chosen.json
     tells the score of each.  Without it the last is returned.
+    UserError where the checkpoint is of another version.
     compiled: on a GPU, by ``torch.compile``: it takes a while, which long trainings win back.
     """
     parameters = [p for p in trained.parameters() if p.requires_grad]
@@ -51,6 +54,11 @@ def run_stage(
     best = copy.deepcopy(averaged.module.state_dict())
     if checkpoint.exists():
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
+        if lacks := sorted(SAVED - saved.keys()):
+            raise UserError(
+                f"{checkpoint}: has no {', '.join(lacks)}, another version of hearsee wrote it; delete it,"
+                " and this stage begins anew"
+            )
         trained.load_state_dict(saved["model"])
         averaged.load_state_dict(saved["averaged"])
         optimiser.load_state_dict(saved["optimiser"])

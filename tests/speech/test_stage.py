@@ -10,6 +10,7 @@ from torch import nn
 from engines.speech.ahead import ahead
 from engines.speech.recipe import Recipe
 from engines.speech.stage import Stopped, run_stage
+from nodes.runtime.errors import UserError
 
 RECIPE = Recipe(steps=10, batch=1, frames=1, peak_rate=0.1, warm_up=1, average=0.0)
 
@@ -38,6 +39,16 @@ def test_a_stage_that_was_scored_goes_on_after_a_stop(tmp_path):
     told = json.loads((tmp_path / "tiny.chosen.json").read_text())
     assert told["scores"] == {"6": 4.4, "7": 4.3, "8": 4.2, "9": 4.1, "10": 9.0}
     assert told["step"] == 9
+
+
+def test_a_checkpoint_of_another_version_is_one_line(tmp_path):
+    with pytest.raises(Stopped):
+        run(tmp_path, seconds=0)
+    saved = torch.load(tmp_path / "tiny.pt", weights_only=True)
+    del saved["best"]
+    torch.save(saved, tmp_path / "tiny.pt")
+    with pytest.raises(UserError, match=r"tiny\.pt: has no best, another version .* delete it"):
+        run(tmp_path)
 
 
 def test_the_best_of_the_candidates_comes_out_and_not_the_last(tmp_path):
