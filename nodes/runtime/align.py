@@ -9,7 +9,7 @@ Waiting.  A chunk goes out when both inputs are known past its end.  Live, it wa
 after its sound is complete: then the faces are late, and they are not waited for again before they have
 caught up with the timeline.  Faces from another host are waited for up to 400 ms, since a packet that was
 lost is sent again, and again; but not once the link is cut, which is when the host has given no sign of life
-for 120 ms.  A chunk that the cut divides keeps no face, so that it is told at once that there is sound alone.
+for 160 ms.  A chunk that the cut divides keeps no face, so that it is told at once that there is sound alone.
 Sound is waited for as long as it gets on at all; it is silent once nothing new, not even a ``Gap``, has come
 for 400 ms and one of its blocks, longer than a busy machine holds it up.  Not live, no clock is read, so the
 same messages give the same chunks: only an input 30 s behind is given up.  An input that nothing is connected
@@ -31,7 +31,7 @@ from nodes.runtime.soundtrack import Look, Sound, SoundTrack
 JUMP_NS = 2_000_000_000
 MAX_LAG_NS = 30_000_000_000
 FAR_WAIT_NS = 400_000_000  # a packet that is lost three times, at 80 ms there and back
-CUT_NS = 120_000_000  # five signs of life in a row; as many that are lost by chance are one in ten million
+CUT_NS = 160_000_000  # of eight questions none is answered; a busy machine answers late, too
 SILENT_NS = 400_000_000
 MAX_BLOCK_NS = 500_000_000
 
@@ -174,12 +174,12 @@ class Aligner:
     @property
     def _cut(self) -> bool:
         """Whether the faces come from another host, and it gives no sign of life."""
-        heard_ns = self._context.heard_ns("face")
-        return heard_ns is not None and self._now() - heard_ns > CUT_NS
+        silent_ns = self._context.silent_ns("face")
+        return silent_ns is not None and silent_ns >= CUT_NS
 
     def _patience_ns(self) -> int:
         """How late a face may be."""
-        if self._context.heard_ns("face") is None:
+        if self._context.silent_ns("face") is None:
             return self._wait_ns
         return 0 if self._cut else max(self._wait_ns, FAR_WAIT_NS)
 

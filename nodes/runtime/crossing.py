@@ -47,12 +47,12 @@ class Crossing:
                 self._far.setdefault((node, route.partition("/")[2]), []).append(asker)
         return asker
 
-    def heard_ns(self, node: str, port: str) -> int | None:
-        """When a host that ``port`` of ``node`` comes from gave its last sign of life.
+    def silent_ns(self, node: str, port: str) -> int | None:
+        """For how long a host that ``port`` of ``node`` comes from has given no sign of life.
 
         None where it comes from this host, or its times stay as they are.
         """
-        return max((asker.heard_ns for asker in self._far.get((node, port), ())), default=None)
+        return min((asker.silent_ns for asker in self._far.get((node, port), ())), default=None)
 
     def look(self) -> None:
         """Lets other hosts in; to be called often, never waits."""

@@ -17,7 +17,7 @@ import zmq
 
 from nodes.runtime.exchange import Asker
 from nodes.runtime.graph import Bound
-from nodes.runtime.link import Link
+from nodes.runtime.link import DEAD_MS, Link
 from nodes.runtime.messages import MAX_ARRAY_BYTES, Gap, Message, MessageError, decode, encode, shift
 from nodes.runtime.plan import Edge
 
@@ -207,12 +207,26 @@ class Inlet:
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.setsockopt(zmq.MAXMSGSIZE, MAX_ARRAY_BYTES)
         self._asker = asker
+        self._cut_off = False
         if edge.crosses:
             assert link is not None
             link.connect(self.socket, edge.address)
         else:
             self.socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
             self.socket.connect(edge.address)
+
+    def look(self) -> None:
+        """To be called often: connects anew as soon as a host that was cut off is heard again.
+
+        Else it would be with the next attempt, half a second later, and again where that is lost.
+        """
+        if self._asker is None:
+            return
+        silent_ms = self._asker.silent_ns // 1_000_000
+        if self._cut_off and not silent_ms:
+            self.socket.disconnect(self.edge.address)
+            self.socket.connect(self.edge.address)
+        self._cut_off = bool(silent_ms) and (self._cut_off or silent_ms > DEAD_MS)
 
     @property
     def ready(self) -> bool:

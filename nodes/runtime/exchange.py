@@ -25,11 +25,11 @@ log = logging.getLogger(__name__)
 QUESTION = struct.Struct("!q")  # when it was asked, by the clock of who asks
 ANSWER = struct.Struct("!qqq")  # the question, when it came, when it was answered
 LONGEST = ANSWER.size + SEAL_BYTES + 1  # what is longer is cut to this, and its seal does not fit
-ASK_S = 0.02
+ASK_NS = 20_000_000
 WAITING = 100  # questions that may still be answered: those of 2 s
 POLL_S = 0.05
 REFUSED = 100
-SILENT_S = 5.0
+SILENT_NS = 5_000_000_000
 END_S = 1.0
 
 
@@ -76,12 +76,12 @@ class Answerer:
 class Asker:
     """Learns the clock of the host where ``address`` is answered, from now to ``close``.
 
-    Its methods may be called from any thread.  heard_ns: when the last answer came, at first when it began.
+    Its methods may be called from any thread.
     """
 
     def __init__(self, link: Link, host: str, address: str) -> None:
         self.host = host
-        self.heard_ns = time.monotonic_ns()
+        self._unanswered = 0
         self._link = link
         self._address = address
         self._clock = HostClock()
@@ -96,6 +96,11 @@ class Asker:
     def known(self) -> bool:
         with self._lock:
             return self._clock.known
+
+    @property
+    def silent_ns(self) -> int:
+        """For how long it has asked in vain; by the questions, since who is held up himself hears nothing."""
+        return self._unanswered * ASK_NS
 
     def offset_ns(self, now_ns: int) -> int | None:
         """What makes of a time of that host one of this; None while that is not known."""
@@ -127,11 +132,12 @@ class Asker:
         while not self._stop.is_set():
             now_s = time.monotonic()
             if now_s >= ask_s:
-                ask_s = now_s + ASK_S
+                ask_s = now_s + ASK_NS / 1e9
                 waiting.append(asked_ns := time.monotonic_ns())
                 with suppress(OSError):  # the network is gone; the next one may find it again
                     self._socket.sendto(self._link.seal(QUESTION.pack(asked_ns), self._address), self._where)
-                if not told and asked_ns - self.heard_ns > SILENT_S * 1e9:
+                self._unanswered += 1
+                if not told and self.silent_ns > SILENT_NS:
                     told = True
                     log.warning(
                         "host %s: does not tell its time at %s; is the link up, and is UDP let through?",
@@ -144,7 +150,7 @@ class Asker:
                     waiting.remove(asked_ns)
                     with self._lock:
                         self._clock.learn(asked_ns, received_ns, answered_ns, here_ns)
-                    self.heard_ns, told = here_ns, False
+                    self._unanswered, told = 0, False
         self._socket.close()
 
     def _hear(self, seconds: float) -> tuple[int, int, int, int] | None:

@@ -117,7 +117,7 @@ class GroupHost:
             live=self.plan.live,
             wired=frozenset(taken.port for taken in spec.inputs),
             abreast=abreast,
-            heard_ns=partial(self._crossing.heard_ns, spec.id),
+            silent_ns=partial(self._crossing.silent_ns, spec.id),
             wake=self.wake,
         )
 
@@ -186,6 +186,8 @@ class GroupHost:
             wait_ms = 0 if busy and not held else max(0, tick_ns - now_ns + 999_999) // 1_000_000
             ready = dict(poller.poll(wait_ms))
             self._crossing.look()
+            for inlet in self._inlets:
+                inlet.look()
             if self._woken.fileno() in ready:
                 self._woken.recv(4096)
             for inlet in self._inlets:

@@ -31,8 +31,9 @@ class Context:
         for the wall clock, and a busy machine changes no word.
     wired: its input ports that something is connected to; None where that is not known.
     abreast: how many nodes like it, itself counted, its group steps side by side.
-    heard_ns: of an input port that comes from another host, when that host gave its last sign of life, some
-        tens a second; None where it comes from this one.  So what is only late can be told from what is cut.
+    silent_ns: of an input port that comes from another host, for how long that host has given no sign of
+        life, though it is asked for some tens of them a second; None where it comes from this one.  So what
+        is only late can be told from what is cut.
     now_ns: the host's monotonic clock, nanoseconds.
     wake: may be called from any thread; asks the host to call ``step`` now instead of at the next tick.
     """
@@ -42,7 +43,7 @@ class Context:
     live: bool = True
     wired: frozenset[str] | None = None
     abreast: int = 1
-    heard_ns: Callable[[str], int | None] = _none
+    silent_ns: Callable[[str], int | None] = _none
     now_ns: Callable[[], int] = time.monotonic_ns
     wake: Callable[[], None] = _nothing
 

@@ -126,14 +126,14 @@ def heard(chunks):
 class Live:
     """An aligner on a simulated host clock: messages arrive at their time, ``step`` is called every 20 ms."""
 
-    def __init__(self, wired=None, heard_ns=lambda now_ns: None, **options):
-        """heard_ns: when the other host that the faces come from was last heard of."""
+    def __init__(self, wired=None, silent_ns=lambda now_ns: None, **options):
+        """silent_ns: for how long the other host that the faces come from is not heard."""
         self.now_ns = 0
         context = Context(
             name="transcribe",
             now_ns=lambda: self.now_ns,
             wired=wired,
-            heard_ns=lambda port: heard_ns(self.now_ns) if port == "face" else None,
+            silent_ns=lambda port: silent_ns(self.now_ns) if port == "face" else None,
         )
         self.aligner = Aligner(context, **options)
         self.released = []

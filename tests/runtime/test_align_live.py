@@ -49,7 +49,7 @@ def test_a_camera_that_is_always_too_late_slows_nothing_down():
 
 
 def test_faces_from_another_host_may_be_late_as_long_as_it_is_heard():
-    live = Live(wait_ms=80, heard_ns=lambda now_ns: now_ns - 60 * MS)
+    live = Live(wait_ms=80, silent_ns=lambda now_ns: 60 * MS)
     # Of twenty faces one has lost its packet three times, and those after it wait in the same line.
     arrivals, line_ns = [], 0
     for at, m in arriving(faces(8), 40):
@@ -63,7 +63,7 @@ def test_faces_from_another_host_may_be_late_as_long_as_it_is_heard():
 
 @pytest.mark.parametrize("cut_ms", range(2000, 2160, 20))
 def test_a_cut_link_is_told_at_once_wherever_in_a_chunk_it_is_cut(cut_ms):
-    live = Live(heard_ns=lambda now_ns: min(now_ns, cut_ms * MS))
+    live = Live(silent_ns=lambda now_ns: max(0, now_ns - cut_ms * MS))
     seen = [(at, m) for at, m in arriving(faces(4), 40) if at < cut_ms * MS]
     released = live.run(arriving(sound(4)) + seen, until_s=4.1)
     check_timeline([chunk for _, chunk in released])
@@ -75,7 +75,7 @@ def test_a_cut_link_is_told_at_once_wherever_in_a_chunk_it_is_cut(cut_ms):
 
 
 def test_with_neither_sound_nor_a_link_to_the_faces_chunks_come_at_pace():
-    live = Live(heard_ns=lambda now_ns: min(now_ns, 2 * SECOND))
+    live = Live(silent_ns=lambda now_ns: max(0, now_ns - 2 * SECOND))
     seen = [(at, m) for at, m in arriving(faces(4), 40) if at < 2 * SECOND]
     released = live.run(arriving(sound(1)) + seen, until_s=4)
     chunks = [chunk for _, chunk in released]

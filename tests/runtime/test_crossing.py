@@ -117,18 +117,43 @@ def test_nothing_is_handed_on_before_the_other_clock_is_known(edge, contexts, en
 
 def test_a_host_is_heard_for_as_long_as_it_lives(edge, contexts, ends):
     joined(edge, contexts, ends)
-    begun_ns = time.monotonic_ns()
-    until(lambda: ends[1].heard_ns("ear", "audio") > begun_ns)
-    assert ends[1].heard_ns("ear", "face") is None
-    assert ends[0].heard_ns("ear", "audio") is None, "it sends and does not hear"
+    until(lambda: ends[1].clocks(0))
+    assert ends[1].silent_ns("ear", "audio") < 500_000_000
+    assert ends[1].silent_ns("ear", "face") is None
+    assert ends[0].silent_ns("ear", "audio") is None, "it sends and does not hear"
     ends[0].close()
-    until(lambda: time.monotonic_ns() - ends[1].heard_ns("ear", "audio") > 300_000_000)
+    until(lambda: ends[1].silent_ns("ear", "audio") > 600_000_000)
+
+
+def test_an_edge_connects_anew_when_a_host_that_was_cut_off_is_heard_again(edge, contexts, ends):
+    outlet = Outlet(edge, contexts[0], ends[0].link_for(edge))
+    silent = Ahead()
+    inlet = Inlet(edge, contexts[1], ends[1].link_for(edge), silent)
+    outlet.put(ROUTE, audio(0))
+    assert receive(inlet, outlet, ends[0], 1)
+    connected = inlet.socket.get_monitor_socket(zmq.EVENT_CONNECTED)
+    for silent.silent_ns in (0, 1_000_000_000, 0, 200_000_000, 2_000_000_000):
+        inlet.look()
+    assert not connected.poll(200), "what the connection gets over is left to it"
+    silent.silent_ns = 0
+    inlet.look()
+    assert connected.poll(5000)
+    until(lambda: not one_is_lost(inlet, outlet, ends[0]))  # with the old connection, while it is not closed
+    inlet.look()
+    connected.recv_multipart()
+    assert not connected.poll(200), "once"
+
+
+def one_is_lost(inlet, outlet, crossing):
+    outlet.put(ROUTE, audio(1))
+    return not receive(inlet, outlet, crossing, 1, seconds=0.3)
 
 
 class Ahead:
     """The clock of a host that is an hour behind."""
 
     known = True
+    silent_ns = 0
 
     def offset_ns(self, now_ns):
         return 3_600_000_000_000
