@@ -48,8 +48,10 @@ def main() -> int:
             if now_s < begin_s or message.get("repeat"):
                 continue
             if topic.decode() in TOPICS:
-                published[topic.decode()].append((message["t_emit_ns"] - message["t_end_ns"]) / 1e6)
-                arrived[topic.decode()].append((now_ns - message["t_end_ns"]) / 1e6)
+                # A picture is taken in a moment; it only stands for the time until the next.
+                captured_ns = message["t_start_ns" if topic == b"face" else "t_end_ns"]
+                published[topic.decode()].append((message["t_emit_ns"] - captured_ns) / 1e6)
+                arrived[topic.decode()].append((now_ns - captured_ns) / 1e6)
             elif topic == b"status":
                 for id, node in message["nodes"].items():
                     for what in ("delay", "step"):

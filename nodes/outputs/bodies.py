@@ -142,7 +142,10 @@ class StatusBody(Common):
     ]
     delays: Annotated[
         dict[str, dict[str, float]],
-        Meta(description="for each topic: end of capture to publication, `p50_ms`, `p99_ms` of the last 64"),
+        Meta(
+            description="for each topic: end of capture (of a face: when its picture was taken) to"
+            " publication, `p50_ms`, `p99_ms` of the last 64"
+        ),
     ]
     drops: Annotated[
         dict[str, int], Meta(description="for each edge: messages dropped since its group started")

@@ -30,22 +30,12 @@ class Bulletin:
         for message in messages:
             now_ns = self._context.now_ns()
             self._status.hear(message, now_ns)
-            if isinstance(message, Transcript):
-                topic = "transcript.final" if message.final else "transcript.partial"
-                yield self._note(
-                    topic, bodies.transcript(message, self._emission(topic, message.stream, now_ns))
-                )
-            elif isinstance(message, Voice):
-                yield self._note(
-                    "voice", bodies.voice(message, self._emission("voice", message.stream, now_ns))
-                )
-            elif isinstance(message, Sentiment):
-                emission = self._emission("sentiment", message.stream, now_ns)
-                yield self._note("sentiment", bodies.sentiment(message, emission))
-            elif isinstance(message, Face) and self._face_is_due(message):
-                emission = self._emission("face", message.stream, now_ns)
-                reading = self._status.reading_at(message.t_start_ns)
-                yield self._note("face", bodies.face(message, reading, emission))
+            if (made := self._made(message, now_ns)) is None:
+                continue
+            topic, body = made
+            if self._unix_offset_ns is None:  # else it was captured long ago, or on another machine
+                self._status.published(topic, message.captured_ns, body.t_emit_ns)
+            yield topic, body
         now_ns = self._context.now_ns()
         due = now_ns >= self._status_due_ns
         if due:
@@ -55,10 +45,18 @@ class Bulletin:
         if due or self._status.is_news:
             yield "status", self._status.body(self._emission("status", self._context.name, now_ns))
 
-    def _note(self, topic: str, body: Common) -> tuple[str, Common]:
-        if self._unix_offset_ns is None:  # else it was captured long ago, or on another machine
-            self._status.published(topic, body.t_end_ns, body.t_emit_ns)
-        return topic, body
+    def _made(self, message: Message, now_ns: int) -> tuple[str, Common] | None:
+        if isinstance(message, Transcript):
+            topic = "transcript.final" if message.final else "transcript.partial"
+            return topic, bodies.transcript(message, self._emission(topic, message.stream, now_ns))
+        if isinstance(message, Voice):
+            return "voice", bodies.voice(message, self._emission("voice", message.stream, now_ns))
+        if isinstance(message, Sentiment):
+            return "sentiment", bodies.sentiment(message, self._emission("sentiment", message.stream, now_ns))
+        if isinstance(message, Face) and self._face_is_due(message):
+            emission = self._emission("face", message.stream, now_ns)
+            return "face", bodies.face(message, self._status.reading_at(message.t_start_ns), emission)
+        return None
 
     def _emission(self, topic: str, stream: str, now_ns: int) -> Emission:
         seq = self._seq.get((topic, stream), -1) + 1

@@ -207,7 +207,7 @@ FAMILIES = (
     Family(
         "hearsee_topic_delay_seconds",
         ("topic", "quantile"),
-        "end of capture to publication, of the last 64",
+        "end of capture (a picture: when it was taken) to publication, of the last 64",
         lambda t: _quantiles(t.body.delays, ""),
     ),
     Family(

@@ -63,9 +63,9 @@ class Status:
                 )
                 self._readings[message.stream] = (reading, now_ns, message.t_end_ns)
 
-    def published(self, topic: str, t_end_ns: int, now_ns: int) -> None:
+    def published(self, topic: str, captured_ns: int, now_ns: int) -> None:
         """Takes note of the delay from the end of capture to publication."""
-        self._delays.setdefault(topic, deque(maxlen=DELAYS_KEPT)).append((now_ns - t_end_ns) / 1e6)
+        self._delays.setdefault(topic, deque(maxlen=DELAYS_KEPT)).append((now_ns - captured_ns) / 1e6)
 
     def reading(self, now_ns: int) -> Reading:
         """What is being read now; of several recognisers by that which has the most to go by."""

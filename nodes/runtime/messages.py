@@ -54,6 +54,11 @@ class Message(msgspec.Struct, kw_only=True, tag_field="kind", tag=str.lower):
     arrays: ClassVar[dict[str, tuple[str, tuple[int, ...]]]] = {}
     """dtype and shape of each array; others are refused where they arrive."""
 
+    @property
+    def captured_ns(self) -> int:
+        """When all that it tells of had been captured: what it is late by counts from then."""
+        return self.t_end_ns
+
 
 class Audio(Message):
     """Mono sound at 16 kHz: ``samples`` float32 [n] in -1..1, n free."""
@@ -69,6 +74,11 @@ class Picture(Message):
     port: ClassVar[str] = "picture"
     arrays: ClassVar[dict[str, tuple[str, tuple[int, ...]]]] = {"image": ("uint8", (SOME, SOME, 3))}
     image: np.ndarray
+
+    @property
+    def captured_ns(self) -> int:
+        """A picture is taken in a moment; it only stands for the time until the next."""
+        return self.t_start_ns
 
 
 class Face(Message):
@@ -100,6 +110,11 @@ class Face(Message):
     track: int
     last: bool = True
     portrait: np.ndarray | None = None
+
+    @property
+    def captured_ns(self) -> int:
+        """As of its picture."""
+        return self.t_start_ns
 
 
 class Gap(Message):

@@ -159,7 +159,7 @@ class Slot:
             if message.stream == self.spec.id:
                 self._epochs = max(self._epochs, message.epoch - self._first_epoch + 1)
             if not isinstance(message, Gap | Transcript):  # which ends with its speech, before the pause
-                self._delay_ns.append(done_ns - message.t_end_ns)
+                self._delay_ns.append(done_ns - message.captured_ns)
 
     def _close(self) -> None:
         node, self._node = self._node, None

@@ -274,9 +274,10 @@ def test_status_measures_the_delay_to_publication(publisher, listening, clock):
     clock.ns = time.monotonic_ns() + 1_000_000_000
     message = voice()
     message.t_end_ns = clock.ns - 35_000_000
-    publisher.step([message])
+    publisher.step([message, face(clock.ns - 12_000_000 + 40_000_000)])  # t_end_ns, a period later
     [(_, body)] = subscriber.read(1)
     assert body["delays"]["voice"] == {"p50_ms": 35.0, "p99_ms": 35.0}
+    assert body["delays"]["face"]["p50_ms"] == 12.0, "from when the picture was taken, not to its last moment"
 
 
 def test_faces_are_published_without_pictures_at_most_ten_times_a_second(publisher, listening):

@@ -196,8 +196,8 @@ def test_health_comes_from_every_group_every_second(tmp_path):
         assert tone["messages"] > 50
         assert 0 <= tone["delay_p50_ms"] <= tone["delay_p99_ms"]
         assert tone["step_p50_ms"] > 0
-        slow = hosted.rows("Health", group="perceive")[-1]["nodes"]["slow"]
-        assert tone["delay_p50_ms"] <= slow["delay_p50_ms"]
+        lips = hosted.rows("Health", group="perceive")[-1]["nodes"]["lips"]
+        assert tone["delay_p50_ms"] <= lips["delay_p50_ms"], "both from when the pictures were taken"
 
 
 def test_a_source_that_calls_is_stepped(tmp_path):
