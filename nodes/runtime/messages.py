@@ -209,7 +209,7 @@ class Health(Message):
     far.
     nodes: for each node id: ``state`` ("ok" or the last error in one line), ``messages``, ``step_p50_ms``,
     ``step_p90_ms``, ``step_p99_ms``; ``delay_p50_ms`` and so on (end of capture to hand-over); and where the
-    node has them ``gaps``, ``warnings``, ``engines`` and ``clock``, see ``docs/topics.md``.
+    node has them ``gaps``, ``warnings``, ``late``, ``engines`` and ``clock``, see ``docs/topics.md``.
     edges: for each outgoing ``node/port>group``: ``queued``, ``queued_bytes``, ``dropped``.
     host: where the group runs.  clocks: for each other host it hears from, how that host's clock is related
     to its own: ``offset_ms`` (to be added to that host's times), ``uncertainty_ms``, ``delay_ms`` (there and
