@@ -19,12 +19,14 @@ from engines.speech.evaluation.noises import Backgrounds, Heard, spoken_part
 from engines.speech.evaluation.replay import faces_of, record
 from engines.speech.evaluation.results import Results, Row, score
 from engines.speech.evaluation.run import evaluate
+from engines.speech.evaluation.talk import Talk, joined, talks
 from engines.speech.evaluation.views import Seen, Views, hand, lost_spans
 from engines.speech.layouts import find_clips
 from nodes.perception.transcribe import Transcribe
 from nodes.runtime.errors import UserError
-from nodes.runtime.messages import Face, Transcript
+from nodes.runtime.messages import SAMPLE_RATE, Face, Transcript
 from nodes.runtime.node import Context
+from nodes.sources.container import SAMPLE_NS
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 GRID, FSDD, NOISE = SHARED / "grid_s1", SHARED / "fsdd", SHARED / "noise"
@@ -229,5 +231,40 @@ def test_a_camera_makes_it_no_worse_reduced(clips, backgrounds):
             assert each.excess.percent == each.excess.low == each.excess.high == 0.0
         elif each.excess:
             assert each.excess.low <= ALLOWED, f"{each.sound}, {each.seen}: {each.excess}"
-    text = page(scores, GRID, {"audio": "0"})
+    text = page(scores, [], GRID, {"audio": "0"})
     assert "| as it is |" in text
+
+
+def test_a_sentence_loses_nothing_by_the_one_before_it_reduced(clips, backgrounds):
+    """What lips carry over a pause: two sentences in a stream, in quiet and in noise."""
+    views = (Seen(), Seen(away=True), Seen(other="clip"))
+    bench = Bench(Hearing(), backgrounds, (Heard(), Heard("noise", 0.0)), views, lips_alone=False)
+    streams = talks(clips, 2)
+    scores = score([bench.measure(streams, index) for index in range(len(streams))], SOUND_ALONE)
+    assert {each.rate.words for each in scores} == {24}
+    for each in scores:
+        if each.sound == str(Heard()):
+            assert each.rate.percent == 0.0, f"{each.seen}: {each.rate}"
+        elif each.excess:
+            assert each.excess.low <= ALLOWED, f"{each.sound}, {each.seen}: {each.excess}"
+    text = page(scores, scores, GRID, {"audio": "0"})
+    assert "## 3 sentences in one stream" in text
+    assert "| lost between the sentences |" in text
+
+
+def test_clips_in_one_stream_follow_each_other_with_their_words_and_faces(takes):
+    stream = joined(Talk(tuple(take.clip for take in takes[:3])), takes[:3])
+    assert stream.words == tuple(word for take in takes[:3] for word in take.words)
+    assert len(stream.joints_ns) == 2
+    begins = (0, *stream.joints_ns)
+    for begin, take in zip(begins, takes, strict=False):
+        spoken = take.samples[: take.sound[0].t_end_ns // SAMPLE_NS + SAMPLE_RATE]
+        first = begin // SAMPLE_NS
+        np.testing.assert_array_equal(stream.samples[first : first + len(spoken)], spoken)
+        shown = {face.t_start_ns for face in take.faces if isinstance(face, Face)}
+        assert {begin + t for t in shown} <= seen_ns(stream.faces)
+    edges = [(message.t_start_ns, message.t_end_ns) for message in stream.faces]
+    assert all(end == start for (_, end), (start, _) in pairwise(edges)), "the lips go on in the pauses"
+    away = seen_ns(stream.faces) - seen_ns(Views(stream, None, None).of(Seen(away=True)))
+    assert len(away) == pytest.approx(40, abs=2)
+    assert all(any(-1e9 < t - joint < 1e9 for joint in stream.joints_ns) for t in away)

@@ -11,8 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from engines.speech.evaluation.hearing import Hearing
 from engines.speech.evaluation.noises import Backgrounds, Heard, spoken_part
-from engines.speech.evaluation.replay import record
 from engines.speech.evaluation.results import Cell, Results, Row, told
+from engines.speech.evaluation.talk import Talk, take_of
 from engines.speech.evaluation.views import Seen, Views
 from engines.speech.layouts import Clip
 from nodes.runtime.errors import UserError
@@ -36,24 +36,24 @@ class Bench:
         sounds: Sequence[Heard],
         views: Sequence[Seen],
         lips_alone: bool,
-        strangers: Sequence[Clip] = (),
+        strangers: Sequence[Clip | Talk] = (),
     ) -> None:
         self._hearing, self._backgrounds = hearing, backgrounds
         self._sounds, self._views, self._lips_alone = sounds, views, lips_alone
         self._strangers = strangers
 
-    def measure(self, clips: Sequence[Clip], index: int) -> Row:
+    def measure(self, clips: Sequence[Clip | Talk], index: int) -> Row:
         """Every cell of one clip; the one before it lends its lips.  UserError where it cannot be played."""
         clip = clips[index]
-        take = record(clip)
+        take = take_of(clip)
         seen = any(isinstance(face, Face) for face in take.faces)
         kinds = {view.other for view in self._views} if seen else set()
         if len(clips) == 1:
             kinds.discard("clip")
         views = Views(
             take,
-            record(clips[index - 1]) if "clip" in kinds else None,
-            record(self._strangers[index % len(self._strangers)]) if "stranger" in kinds else None,
+            take_of(clips[index - 1]) if "clip" in kinds else None,
+            take_of(self._strangers[index % len(self._strangers)]) if "stranger" in kinds else None,
         )
         heard: dict[Cell, list[tuple[str, float, str]]] = {}
         for condition in self._sounds:
@@ -71,7 +71,7 @@ class Bench:
 
 
 def measure_all(
-    bench: Bench, clips: Sequence[Clip], results: Results, console: Console, jobs: int = 1
+    bench: Bench, clips: Sequence[Clip | Talk], results: Results, console: Console, jobs: int = 1
 ) -> list[Row]:
     """Those of ``clips`` that can be played, with a bar.  Ctrl-C ends it; what is done is kept.
 
@@ -92,7 +92,9 @@ def measure_all(
     return [results.rows[clip.name] for clip in clips if clip.name in results.rows]
 
 
-def _rows(bench: Bench, clips: Sequence[Clip], wanted: Sequence[int], jobs: int) -> Iterator[Row | str]:
+def _rows(
+    bench: Bench, clips: Sequence[Clip | Talk], wanted: Sequence[int], jobs: int
+) -> Iterator[Row | str]:
     """Of each clip what was heard, or why it was left out; in any order."""
     if jobs == 1:
         yield from (_row(bench, clips, index) for index in wanted)
@@ -102,17 +104,17 @@ def _rows(bench: Bench, clips: Sequence[Clip], wanted: Sequence[int], jobs: int)
         yield from pool.imap_unordered(_row_here, wanted)
 
 
-def _row(bench: Bench, clips: Sequence[Clip], index: int) -> Row | str:
+def _row(bench: Bench, clips: Sequence[Clip | Talk], index: int) -> Row | str:
     try:
         return bench.measure(clips, index)
     except UserError as error:
         return str(error)
 
 
-_here: tuple[Bench, Sequence[Clip]]  # of a process that measures
+_here: tuple[Bench, Sequence[Clip | Talk]]  # of a process that measures
 
 
-def _start(bench: Bench, clips: Sequence[Clip]) -> None:
+def _start(bench: Bench, clips: Sequence[Clip | Talk]) -> None:
     global _here
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)

@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,16 @@ KINDS = ("noise", "babble")
 USUAL = {"noise": "noise", "babble": "ravdess"}
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 VOICES = 6  # that talk at once in babble
+
+
+class Named(Protocol):
+    """What is played: a clip, or several as one."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def speaker(self) -> str: ...
 
 
 class Heard(NamedTuple):
@@ -51,7 +61,7 @@ class Backgrounds:
         enough = len(self._voices) >= VOICES or len(self._clips) > VOICES
         return tuple(kind for kind, there in zip(KINDS, (self._noises, enough), strict=True) if there)
 
-    def add(self, clip: Clip, samples: Sound, spoken: slice, heard: Heard) -> Sound:
+    def add(self, clip: Named, samples: Sound, spoken: slice, heard: Heard) -> Sound:
         """samples float32 [n] with the background in them, scaled down where the sum would clip."""
         if not heard.kind:
             return samples
@@ -60,7 +70,7 @@ class Backgrounds:
         both = samples + added * np.sqrt(speech / max(power, 1e-12) * 10 ** (-heard.snr_db / 10))
         return (both / max(1.0, float(np.abs(both).max()))).astype(np.float32)
 
-    def _background(self, clip: Clip, kind: str, count: int) -> Sound:
+    def _background(self, clip: Named, kind: str, count: int) -> Sound:
         if self._last is None or self._last[:2] != (clip.name, kind):
             rng = np.random.default_rng(zlib.crc32(f"{clip.name} {kind}".encode()))
             added = self._noise(count, rng) if kind == "noise" else self._babble(clip, count, rng)
@@ -70,7 +80,7 @@ class Backgrounds:
     def _noise(self, count: int, rng: np.random.Generator) -> Sound:
         return _stretch(read_sound(self._noises[rng.integers(len(self._noises))]), count, rng)
 
-    def _babble(self, clip: Clip, count: int, rng: np.random.Generator) -> Sound:
+    def _babble(self, clip: Named, count: int, rng: np.random.Generator) -> Sound:
         if self._voices:
             voices = [
                 read_sound(self._voices[i]) for i in rng.choice(len(self._voices), VOICES, replace=False)
@@ -80,7 +90,7 @@ class Backgrounds:
         levelled = (_stretch(voice / (np.sqrt(np.mean(voice**2)) + 1e-6), count, rng) for voice in voices)
         return np.sum(list(levelled), axis=0, dtype=np.float32)
 
-    def _others(self, clip: Clip, rng: np.random.Generator) -> list[Clip]:
+    def _others(self, clip: Named, rng: np.random.Generator) -> list[Clip]:
         others = [other for other in self._clips if other.speaker != clip.speaker]
         if len(others) < VOICES:
             others = [other for other in self._clips if other.name != clip.name]

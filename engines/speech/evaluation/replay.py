@@ -31,6 +31,7 @@ class Take:
     """sound, faces: messages from time 0 on.  end_ns: where the last of them ends.
 
     words: what is said; times: when, in seconds, empty where that is not known.
+    joints_ns: where a sentence ends and the next begins, see ``talk``.
     """
 
     clip: Clip
@@ -39,6 +40,7 @@ class Take:
     sound: list[Message]
     faces: list[Message]
     end_ns: int
+    joints_ns: tuple[int, ...] = ()
 
     @property
     def samples(self) -> Sound:

@@ -35,11 +35,12 @@ class Row:
 class Results:
     """The rows of ``folder``/clips.jsonl; ``keep`` adds one.
 
-    settings: what the rows depend on.  Raises UserError where the folder holds rows made with others, and
-    where nothing can be written there.
+    folder: where they are.  settings: what the rows depend on.  Raises UserError where the folder holds rows
+    made with others, and where nothing can be written there.
     """
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        self.folder = folder
         self._path = folder / FILE
         self.rows: dict[str, Row] = {}
         try:

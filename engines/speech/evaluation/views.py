@@ -13,6 +13,8 @@ from nodes.runtime.messages import FRAME_NS, Face, Message, Picture
 
 # Pictures are lost for so long at a time: ten frames, long enough that lip reading starts anew after it.
 LOSS_NS = 10 * FRAME_NS
+# Between two sentences they are lost from so long before to so long after: as a head that turns away.
+AWAY_NS = (15 * FRAME_NS, 5 * FRAME_NS)
 # How far the lips reach beyond the mouth's corners, of the distance between these.
 LIPS = (0.35, 0.7)  # to the sides, up and down
 
@@ -22,13 +24,14 @@ class Seen(NamedTuple):
 
     missing: share of the time without a picture.  covered: share of the mouth behind something.
     late_ms: how much later the picture is than the sound.  other: "clip" for the lips of another clip,
-    "stranger" for those of another person.
+    "stranger" for those of another person.  away: nobody is seen between two sentences.
     """
 
     missing: float = 0.0
     covered: float = 0.0
     late_ms: int = 0
     other: str = ""
+    away: bool = False
 
     def __str__(self) -> str:
         told = [
@@ -36,6 +39,7 @@ class Seen(NamedTuple):
             f"{self.covered:.0%} of the mouth covered" if self.covered else "",
             f"{self.late_ms:+d} ms late" if self.late_ms else "",
             {"": "", "clip": "lips of another sentence", "stranger": "a stranger's face"}[self.other],
+            "lost between the sentences" if self.away else "",
         ]
         return ", ".join(filter(None, told)) or "as it is"
 
@@ -62,6 +66,9 @@ class Views:
             faces = _late(faces, seen.late_ms * 1_000_000, take.end_ns)
         if seen.missing:
             faces = _lossy(faces, lost_spans(take, seen.missing))
+        if seen.away:
+            before, after = AWAY_NS
+            faces = _lossy(faces, [(joint - before, joint + after) for joint in take.joints_ns])
         end_ns = max((face.t_end_ns for face in faces), default=0)
         return [*faces, *nothing("face", end_ns, take.end_ns, len(faces))]
 
