@@ -183,6 +183,11 @@ class Aligner:
             return self._wait_ns
         return 0 if self._cut else max(self._wait_ns, FAR_WAIT_NS)
 
+    def _caught_up_ns(self, end: int, now: int) -> int:
+        """How far faces that were late must have come to be waited for again."""
+        far = self._context.silent_ns("face") is not None
+        return min(end - CHUNK_NS, now - self._patience_ns()) if far else end - CHUNK_NS
+
     def _sound_given_up(self, end: int) -> bool:
         if not self._has_sound:
             return True
@@ -198,7 +203,7 @@ class Aligner:
         if not self._context.live:
             return _far_behind(self._sound.mark_ns, end)
         now = self._now()
-        if self._faces.mark_ns is not None and self._faces.mark_ns >= end - CHUNK_NS:
+        if self._faces.mark_ns is not None and self._faces.mark_ns >= self._caught_up_ns(end, now):
             self._faces_late = False
         if not known:
             deadline = end + self._patience_ns()

@@ -74,6 +74,19 @@ def test_a_cut_link_is_told_at_once_wherever_in_a_chunk_it_is_cut(cut_ms):
     assert max(at - chunk.t_end_ns for at, chunk in alone[2:]) <= 45 * MS
 
 
+@pytest.mark.parametrize("delay_ms", [40, 330])
+def test_when_the_link_is_back_faces_are_read_again_however_long_their_way(delay_ms):
+    cut = (2 * SECOND, 3 * SECOND)
+    live = Live(silent_ns=lambda now_ns: max(0, now_ns - cut[0]) if now_ns < cut[1] else 0)
+    seen = [(at, m) for at, m in arriving(faces(6), delay_ms) if not cut[0] <= at < cut[1]]
+    released = live.run(arriving(sound(6)) + seen, until_s=6)
+    check_timeline([chunk for _, chunk in released])
+    after = [chunk for _, chunk in released if chunk.t_start_ns > 3.3 * SECOND]
+    assert len(after) > 12
+    assert all(None not in chunk.faces for chunk in after)
+    assert max(at - chunk.t_end_ns for at, chunk in released) <= (20 + 400 + 5) * MS
+
+
 def test_with_neither_sound_nor_a_link_to_the_faces_chunks_come_at_pace():
     live = Live(silent_ns=lambda now_ns: max(0, now_ns - 2 * SECOND))
     seen = [(at, m) for at, m in arriving(faces(4), 40) if at < 2 * SECOND]
