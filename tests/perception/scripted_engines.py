@@ -76,10 +76,15 @@ class _Graph:
         self.add("Add", ["state_seen", self.constant(np.ones((1, 1), np.float32))], "next_seen")
 
     def agreement(self, evidence):
-        projection = np.random.default_rng(1).normal(size=(V, 64)).astype(np.float32)
-        shifted = self.add("Add", [evidence, self.constant(np.full(V, 0.1, np.float32))])
-        projected = self.add("MatMul", [shifted, self.constant(projection)])
-        self.add("LpNormalization", [projected], "agreement", axis=-1, p=2)
+        """Words at the corners of a simplex: two are as far apart as they can be, so that lips that
+        say something else agree with a voice by chance only, and then seldom.
+        """
+        corners, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(64, V + 1)))
+        projection = (np.eye(V) - 1 / V) @ corners[:, :V].T
+        projected = self.add("MatMul", [evidence, self.constant(projection.astype(np.float32))])
+        never_zero = self.constant((0.1 * corners[:, V]).astype(np.float32))
+        shifted = self.add("Add", [projected, never_zero])
+        self.add("LpNormalization", [shifted], "agreement", axis=-1, p=2)
 
     def save(self, path, inputs, outputs, tokens=TOKENS, **metadata):
         def value(name, shape, kind=TensorProto.FLOAT):
