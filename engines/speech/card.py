@@ -74,8 +74,13 @@ def mixture(bench: Bench, name: str) -> str:
     return "| kind | utterances | hours | what, licence |\n|---|---|---|---|\n" + "\n".join(rows)
 
 
-def card(name: str, bench: Bench, recipe: Recipe, hold_out: Sequence[str], parameters: int) -> str:
+def card(
+    name: str, bench: Bench, recipe: Recipe, hold_out: Sequence[str], parameters: int, seeds: str
+) -> str:
+    """seeds: the table of ``choose.py``, or nothing."""
     frozen = " The sound and lip networks are frozen while it learns." if name == "fusion" else ""
+    if seeds:
+        seeds = f"\nThe best of these trainings, by clips kept out of it that are measured on below, too (a little kind to it):\n\n{seeds}"
     return f"""\
 # {name}.onnx: {TITLES[name]}
 
@@ -91,7 +96,7 @@ averaged weights, seed {recipe.seed}, with `python -m engines.speech.train`.{fro
 With rooms (measured and synthetic), microphones, noise from -10 to 20 dB, levels from -45 to -10 dBFS; lips moved, turned,
 lit, blurred, covered and dropped. Noises and rooms: `../shared/data/noise` and `rir` (BSD-2-Clause, Apache-2.0).
 Kept out: {", ".join(hold_out)}, voices espeak-ng steph and festival ked, and GRID clips whose name's crc32 % 10 is 0.
-
+{seeds}
 ## Measured
 
 Word error rate in percent, with its 95 % interval, streaming, through the nodes that run live, by
@@ -114,7 +119,9 @@ def write_cards(
         state = torch.load(work / f"{name}.weights.pt", map_location="cpu", weights_only=True)
         weights = (each for key, each in state.items() if "running" not in key and "num_batches" not in key)
         parameters = sum(tensor.numel() for tensor in weights)
-        (out / f"{name}.md").write_text(card(name, bench, recipes[name], hold_out, parameters))
+        seeds = work / f"{name}.seeds.md"
+        told = seeds.read_text() if seeds.exists() else ""
+        (out / f"{name}.md").write_text(card(name, bench, recipes[name], hold_out, parameters, told))
 
 
 def main(
