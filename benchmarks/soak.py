@@ -22,7 +22,7 @@ import typer
 
 from benchmarks.measured.clients import Deaf, vanish
 from benchmarks.measured.fault import FAULTS
-from benchmarks.measured.processes import family, memory_bytes
+from benchmarks.measured.processes import family, memory_bytes, own_bytes
 from benchmarks.measured.stage import Stage, all_run, is_av
 from engines.command import command
 
@@ -54,6 +54,7 @@ class Sample:
     fault: str
     well: bool
     memory_mb: float
+    own_mb: float
     descriptors: int
     threads: int
     delays_ms: list[float]
@@ -120,10 +121,9 @@ def soak(stage: Stage, seconds: float, every_s: float, seed: int, show: Callable
             result.crashed = stage.process.poll()
             break
         result.samples.append(sample)
-        show(
-            f"{sample.at_s / 60:5.1f} min  {sample.memory_mb:7.0f} MB {sample.descriptors:5} descriptors"
-            f" {sample.threads:4} threads  {'well' if sample.well else 'NOT WELL'} after: {name}"
-        )
+        held = f"{sample.memory_mb:7.0f} MB ({sample.own_mb:.0f} own) {sample.descriptors:5} descriptors"
+        state = "well" if sample.well else "NOT WELL"
+        show(f"{sample.at_s / 60:5.1f} min  {held} {sample.threads:4} threads  {state} after: {name}")
         time.sleep(max(0.0, due_s - time.monotonic()))
     return result
 
@@ -149,7 +149,8 @@ def _sample(stage: Stage, fault: str, begun_s: float) -> Sample | None:
             continue
     well = running is not None and reading is not None
     memory_mb = sum(memory_bytes(stage.process.pid).values()) / 2**20
-    return Sample(from_s - begun_s, fault, well, memory_mb, descriptors, threads, delays)
+    own_mb = own_bytes(stage.process.pid) / 2**20
+    return Sample(from_s - begun_s, fault, well, memory_mb, own_mb, descriptors, threads, delays)
 
 
 def verdicts(result: Soak) -> list[tuple[str, str, str, str, bool]]:
@@ -158,6 +159,7 @@ def verdicts(result: Soak) -> list[tuple[str, str, str, str, bool]]:
     rows = []
     for what, unit, allowed in (
         ("memory_mb", "MB of all processes", FLAT),
+        ("own_mb", "of these, not of files", FLAT),
         ("descriptors", "file descriptors", FLAT),
         ("threads", "threads", FLAT),
     ):
@@ -196,7 +198,8 @@ each lasting some {FAULT_S:g} s: {", ".join(_acts())}.
 {ended} All was as before, a few seconds ahead of the next fault, after {well} of {count}{not_after}.
 
 The first and the last sixth, measured ahead of each next fault; a minute of warm-up is not counted. Memory
-is the proportional set size of all processes, Ray's too; the delay is from the end of a chunk's capture to a
+is the proportional set size of all processes, Ray's too; of the files among it (programs, libraries, models)
+the less counts the more other programs have mapped them. The delay is from the end of a chunk's capture to a
 subscriber.
 
 | | first sixth | last sixth | change |

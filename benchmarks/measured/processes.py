@@ -1,5 +1,7 @@
 """What a process and all it started cost: processor time and memory."""
 
+from pathlib import Path
+
 import psutil
 
 
@@ -43,4 +45,18 @@ def memory_bytes(pid: int) -> dict[str, int]:
             held[name(process)] = held.get(name(process), 0) + process.memory_full_info().pss
         except psutil.Error:
             continue
+    return held
+
+
+def own_bytes(pid: int) -> int:
+    """The part of ``memory_bytes`` that is not of mapped files, which count for less where programs outside
+    the family map them too: what they come to changes with what else runs."""
+    held = 0
+    for process in family(pid):
+        try:
+            told = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
+        except OSError:
+            continue
+        lines = dict(line.split(":", 1) for line in told.splitlines() if line.endswith(" kB"))
+        held += sum(int(lines[key].split()[0]) for key in ("Pss_Anon", "Pss_Shmem", "SwapPss")) * 1024
     return held
