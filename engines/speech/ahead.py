@@ -1,4 +1,4 @@
-"""The next batch is made while this one is learnt from: half of a step on a GPU is numpy, on a processor."""
+"""The next batch is made, by numpy on a processor, while this one is learnt from on a GPU."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
