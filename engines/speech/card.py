@@ -30,6 +30,8 @@ SOURCES = {
     "espeak": "espeak-ng voices (GPL-3.0 program, its output is free), synthesised",
     "festival": "festival voices kal, slt (BSD-like), synthesised",
     "rhvoice": "RHVoice voices alan, bdl, clb, slt (LGPL-2.1 or later), synthesised",
+    "accent": "English sentences by festival's Italian (GPL-2+), Czech (GPL-2+, GPL-3+) and Finnish (LGPL-2+) voices, "
+    "synthesised",
     "fsdd": "Free Spoken Digit Dataset, CC BY-SA 4.0",
     "fsdd_strings": "its digits joined to numbers, CC BY-SA 4.0",
     "fsdd_revoiced": "its digits with other pitch and formants, CC BY-SA 4.0",
@@ -40,6 +42,7 @@ SOURCES = {
     "other_espeak": "everyday sentences outside the vocabulary, so that it learns to stay silent",
     "other_flite": "likewise",
     "other_rhvoice": "likewise",
+    "other_accent": "likewise",
     "other_prompts": "likewise, by two of the four people",
 }
 LIMITS = f"""\

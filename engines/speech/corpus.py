@@ -26,7 +26,7 @@ import typer
 from numpy.typing import NDArray
 from rich.progress import Progress
 
-from engines.speech import festival, prompts
+from engines.speech import accents, festival, prompts
 from engines.speech.layouts import find_clips
 from engines.speech.recordings import fsdd_files
 from engines.speech.speakers import (
@@ -112,12 +112,18 @@ def write_shard(shard: Shard, folder: Path, seed: int) -> Counter[str]:
 
 
 def plan(
-    grid: Path | None, fsdd: Path | None, utterances: int, *, rhvoice: bool = True, recorded: bool = True
+    grid: Path | None,
+    fsdd: Path | None,
+    utterances: int,
+    *,
+    rhvoice: bool = True,
+    recorded: bool = True,
+    accented: bool = True,
 ) -> list[Shard]:
     """The shards to make, the most valuable first.
 
     `utterances` is the number of synthetic ones; with `rhvoice`, its voices say a quarter as many more.
-    `recorded`: with the prompts that are installed.
+    `recorded`: with the prompts, and `accented`: with the voices of other languages, that are installed.
     """
 
     def cut(kind: str, total: int, **more: str) -> list[Shard]:
@@ -147,6 +153,8 @@ def plan(
     for voice in festival.VOICES:
         if voice != HELD_OUT_FESTIVAL:
             shards += cut("festival", round(utterances * 0.08), voice=voice)
+    for voice in accents.installed() if accented else ():
+        shards += cut("accent", round(utterances * 0.024), voice=voice)
     return shards
 
 
@@ -189,7 +197,7 @@ def _summary(folder: Path, seed: int, dropped: dict[str, dict[str, int]]) -> dic
 
 
 def synthesiser_versions() -> dict[str, str]:
-    packages = f"{DEBIAN} {RHVOICE}".split()
+    packages = f"{DEBIAN} {RHVOICE} {' '.join(accents.PACKAGES.values())}".split()
     query = ["dpkg-query", "--show", "--showformat=${Package} ${Version}\n", *packages]
     try:
         listed = subprocess.run(query, capture_output=True, text=True).stdout
@@ -208,12 +216,15 @@ def main(
     recorded: Annotated[
         bool, typer.Option("--prompts/--no-prompts", help="Letters and digits recorded by people.")
     ] = True,
+    accented: Annotated[
+        bool, typer.Option("--accents/--no-accents", help="English by voices of other languages.")
+    ] = True,
     seed: int = 0,
 ) -> None:
     """Builds (or completes) the training speech in OUT_DIR."""
     if fsdd and not any(fsdd.glob("*.wav")):
         raise UserError(f"--fsdd {fsdd}: no *.wav files there")
-    build(out_dir, plan(grid, fsdd, utterances, rhvoice=rhvoice, recorded=recorded), seed)
+    build(out_dir, plan(grid, fsdd, utterances, rhvoice=rhvoice, recorded=recorded, accented=accented), seed)
 
 
 if __name__ == "__main__":

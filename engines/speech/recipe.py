@@ -22,9 +22,11 @@ class Recipe:
 # How often a training canvas starts with each kind of utterance, and each kind of clip with lips.
 SHARES = {
     "grid": 0.12, "revoiced": 0.26, "flite": 0.24, "espeak": 0.14, "festival": 0.08, "rhvoice": 0.16,
+    "accent": 0.10,
     "fsdd": 0.05, "fsdd_strings": 0.05, "fsdd_revoiced": 0.06,
     "prompts": 0.03, "prompts_revoiced": 0.10, "prompts_strings": 0.07,
     "other_espeak": 0.03, "other_flite": 0.03, "other_rhvoice": 0.02, "other_prompts": 0.01,
+    "other_accent": 0.02,
 }  # fmt: skip
 PAIR_SHARES = {"grid": 1.0}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engines.speech import espeak, festival, flite, layouts, prompts, recordings, rhvoice, sentences
+from engines.speech import accents, espeak, festival, flite, layouts, prompts, recordings, rhvoice, sentences
 from engines.speech.revoice import Revoice
 from engines.speech.voices import PronunciationError, Speech, trim
 from nodes.runtime.errors import UserError
@@ -199,6 +199,25 @@ def _festival(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | st
         yield _synthetic(shard, number, f"festival/{voice}", speech, other, rng)
 
 
+def _accent(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:
+    planned = [_sentence(rng, shard) for _ in range(shard.count)]
+    said = accents.say(
+        [words for words, _, _ in planned],
+        shard.voice,
+        stretches=rng.uniform(0.75, 1.25, shard.count).tolist(),
+        commas=[commas for _, commas, _ in planned],
+        rng=rng,
+    )
+    for number, (speech, (_, _, other)) in enumerate(zip(said, planned, strict=True)):
+        if speech is None:
+            yield "pronunciation"
+            continue
+        voice = shard.voice
+        if rng.random() < 0.5:
+            speech, voice = _as_other_speaker(speech, rng), f"{voice}+world"
+        yield _synthetic(shard, number, f"accent/{voice}", speech, other, rng)
+
+
 def _grid(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:
     clips = layouts.find_clips(Path(shard.source))
     for clip in clips[shard.index * SHARD_SIZE : shard.index * SHARD_SIZE + shard.count]:
@@ -306,4 +325,5 @@ SPEAKERS: dict[str, Callable[[Shard, np.random.Generator], Iterator[Utterance | 
     "espeak": _espeak,
     "rhvoice": _rhvoice,
     "festival": _festival,
+    "accent": _accent,
 }
