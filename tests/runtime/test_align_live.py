@@ -141,6 +141,12 @@ def test_without_a_microphone_the_pictures_start_the_timeline():
     assert all(chunk.samples is None and None not in chunk.faces for _, chunk in released)
 
 
+def test_a_microphone_alone_never_waits():
+    live = Live(wired=frozenset({"audio"}))
+    released = live.run(arriving(sound(2)), until_s=2.1)
+    assert max(at - chunk.t_end_ns for at, chunk in released) <= 30 * MS
+
+
 def test_without_anything_chunks_still_come_at_pace():
     live = Live()
     released = live.run([], until_s=5)

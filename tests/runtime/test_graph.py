@@ -1,54 +1,15 @@
 """pipeline.yaml: what is right is understood, what is wrong is one line with its place and what was meant."""
 
-import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
+from pipeline_files import GOOD, SAMPLE, read
 
-from nodes.runtime import rewire
 from nodes.runtime.check import check
 from nodes.runtime.errors import UserError
-from nodes.runtime.graph import BOUNDS, Bound, Input, parse
-from nodes.runtime.plan import plan
-
-SAMPLE = "tests.runtime.sample_nodes"
-GOOD = f"""\
-nodes:
-  camera:
-    node: {SAMPLE}:Camera
-    group: capture
-    with: {{device: 0}}
-
-  microphone:
-    node: {SAMPLE}:Microphone
-    group: capture
-
-  face:
-    node: {SAMPLE}:Lips
-    group: perceive
-    inputs: [camera/picture]
-
-  words:
-    node: {SAMPLE}:Words
-    group: perceive
-    inputs: [microphone/audio, face/face]
-    with: {{rate: 2, names: [a, b]}}
-
-  diary:
-    node: {SAMPLE}:Diary
-    group: publish
-    inputs: [words/transcript, words/voice, face/face]
-    with: {{path: diary.txt}}
-"""
-
-
-def read(tmp_path, text):
-    file = tmp_path / "pipeline.yaml"
-    file.write_text(text)
-    return parse(file)
+from nodes.runtime.graph import parse
 
 
 def wrong(tmp_path, old, new):
@@ -215,15 +176,6 @@ def test_any_text_at_all_is_a_graph_or_one_line(tmp_path_factory, text):
     assert "\n" not in str(refused.value)
 
 
-def test_bounds_and_places_of_groups(tmp_path):
-    groups = "groups:\n  capture:\n    edges: {picture: {messages: 2, bytes: 1000000}}\n"
-    graph = check(read(tmp_path, GOOD + groups))
-    assert graph.groups["capture"].edges == {"picture": Bound(2, 1000000)}
-    edges = {(e.source, e.target): e for e in plan(graph, "/tmp/x", True).groups["capture"].outgoing}
-    bounds = edges["capture", "perceive"].bounds
-    assert bounds == {"camera/picture": Bound(2, 1000000), "microphone/audio": BOUNDS["audio"]}
-
-
 @pytest.mark.parametrize(
     ("groups", "line"),
     [
@@ -254,154 +206,3 @@ def test_mistakes_in_groups(tmp_path, groups, line):
     with pytest.raises(UserError) as refused:
         check(read(tmp_path, GOOD + "groups:\n  " + groups + "\n"))
     assert line in str(refused.value)
-
-
-def test_a_file_takes_the_place_of_every_source(tmp_path):
-    graph = rewire.replace_sources(read(tmp_path, GOOD), "media", f"{SAMPLE}:Tone", {"count": 3})
-    assert list(graph.nodes) == ["media", "face", "words", "diary"]
-    assert [i.route for i in graph.nodes["face"].inputs] == ["media/picture"]
-    assert [i.route for i in graph.nodes["words"].inputs] == ["media/audio", "face/face"]
-    assert graph.nodes["media"].group == "capture"
-    assert check(graph).nodes["media"].options == {"count": 3}
-
-
-def test_without_a_sense_goes_what_only_served_it(tmp_path):
-    graph = read(tmp_path, GOOD)
-    assert set(rewire.without(graph, "picture").nodes) == {"microphone", "words", "diary"}
-    assert set(rewire.without(graph, "audio").nodes) == {"camera", "face", "words", "diary"}
-    deaf = rewire.without(graph, "picture").nodes
-    assert [i.route for i in deaf["words"].inputs] == ["microphone/audio"]
-    assert [i.route for i in deaf["diary"].inputs] == ["words/transcript", "words/voice"]
-
-
-def test_without_both_senses_the_end_remains_to_say_so(tmp_path):
-    graph = rewire.without(rewire.without(read(tmp_path, GOOD), "picture"), "audio")
-    assert set(graph.nodes) == {"diary"}
-    assert check(graph).groups.keys() == {"publish"}
-
-
-def test_a_file_with_only_its_sound(tmp_path):
-    graph = rewire.replace_sources(read(tmp_path, GOOD), "media", f"{SAMPLE}:Tone", {})
-    assert set(rewire.without(graph, "picture").nodes) == {"media", "words", "diary"}
-
-
-def test_an_option_from_the_command_line(tmp_path):
-    graph = rewire.with_option(read(tmp_path, GOOD), f"{SAMPLE}:Camera", "device", "/dev/video7")
-    assert check(graph).nodes["camera"].options == {"device": "/dev/video7"}
-    with pytest.raises(UserError, match="no node is a sources/radar"):
-        rewire.with_option(graph, "sources/radar", "device", 1)
-
-
-def test_the_plan_joins_every_group_to_whoever_takes_health(tmp_path):
-    graph = check(read(tmp_path, GOOD))
-    planned = plan(graph, "/tmp/x", live=False)
-    edges = {(e.source, e.target): e for g in planned.groups.values() for e in g.outgoing}
-    assert set(edges) == {("capture", "perceive"), ("capture", "publish"), ("perceive", "publish")}
-    assert set(edges["capture", "publish"].routes) == {"capture/health"}
-    assert not edges["capture", "publish"].carries_data
-    assert edges["perceive", "publish"].routes["face/face"] == ("diary",)
-    assert all(edge.wait for edge in edges.values())
-    assert [(e.source, e.target) for e in planned.supervisor] == [("supervisor", "publish")]
-    assert planned.groups["perceive"].local == {"face/face": ("words",)}
-    assert planned.groups["publish"].local == {"publish/health": ("diary",)}
-    assert len({e.address for e in edges.values()}) == len(edges)
-
-
-def shipped():
-    return parse(Path(__file__).parents[2] / "pipeline.yaml")
-
-
-def test_a_recorder_hears_the_sources_and_all_that_is_published_in_a_group_of_its_own():
-    graph = check(rewire.with_recorder(shipped(), "/data"))
-    recorder = graph.nodes["record"]
-    assert recorder.group == "record"
-    assert recorder.options == {"folder": "/data"}
-    published = {i.route for i in graph.nodes["publish"].inputs}
-    assert {i.route for i in recorder.inputs} == published | {"camera/picture", "microphone/audio"}
-    assert check(rewire.with_recorder(graph, "/else")).nodes["record"].options == {"folder": "/else"}
-    deaf = check(rewire.with_recorder(rewire.without(shipped(), "audio"), "/data"))
-    assert "microphone/audio" not in {i.route for i in deaf.nodes["record"].inputs}
-
-
-def test_the_recorder_in_the_comment_of_the_shipped_file_is_one(tmp_path):
-    text = (Path(__file__).parents[2] / "pipeline.yaml").read_text()
-    commented = re.search(r"  # record: .*?\n\n", text, re.DOTALL).group()
-    (tmp_path / "mine.yaml").write_text(text.replace(commented, re.sub("^  # ", "  ", commented, flags=re.M)))
-    mine, added = parse(tmp_path / "mine.yaml"), rewire.with_recorder(shipped(), "recordings")
-    inputs = [{i.route for i in check(graph).nodes["record"].inputs} for graph in (mine, added)]
-    assert inputs[0] == inputs[1]
-
-
-def test_a_replay_runs_in_one_group_with_the_clock_of_the_recording_and_records_nothing():
-    graph = rewire.with_recorder(shipped(), "/data")
-    graph = check(rewire.for_replay(graph, "a.mcap", 0.0, frozenset({"audio"}), 12))
-    assert set(graph.nodes) == {"recording", "transcribe", "sentiment", "publish"}
-    assert list(plan(graph, "/tmp/x", live=False).groups) == ["replay"]
-    assert graph.nodes["publish"].options["unix_offset_ns"] == 12
-    assert graph.nodes["publish"].options["address"] == "tcp://127.0.0.1:5556"
-    assert graph.nodes["transcribe"].options == {"backend": "onnxruntime"}
-    assert graph.nodes["recording"].options == {"path": "a.mcap", "speed": 0.0}
-
-
-def test_a_replay_of_two_cameras_gives_each_its_own_pictures():
-    graph = shipped()
-    second = {
-        "door": replace(graph.nodes["camera"], id="door"),
-        "visitors": replace(graph.nodes["face"], id="visitors", inputs=(Input("door", "picture"),)),
-    }
-    graph = replace(graph, nodes={**graph.nodes, **second})
-    graph = check(rewire.for_replay(graph, "a.mcap", 0.0, frozenset({"audio", "picture"}), 12))
-    assert graph.nodes["door"].kind == "sources/channel"
-    assert graph.nodes["door"].options == {"stream": "door"}
-    assert [i.route for i in graph.nodes["door"].inputs] == ["recording/picture"]
-    assert [i.route for i in graph.nodes["visitors"].inputs] == ["door/picture"]
-    assert [i.route for i in graph.nodes["microphone"].inputs] == ["recording/audio"]
-
-
-ROBOT = """\
-groups: {capture: {runs_on: robot}}
-cluster: {address: 10.0.0.1, keys: keys}
-"""
-ADDRESSES = {"local": "10.0.0.1", "robot": "10.0.0.2"}
-
-
-def test_groups_on_two_hosts_meet_at_fixed_ports_and_only_what_crosses_does(tmp_path):
-    graph = check(read(tmp_path, GOOD + ROBOT))
-    assert graph.hosts == ["robot"]
-    one, again = (plan(graph, "/tmp/x", True, ADDRESSES) for _ in range(2))
-    assert one == again, "a group that is started again binds what it bound before"
-    edges = {(e.source, e.target): e for group in one.groups.values() for e in group.outgoing}
-    crossing = edges["capture", "perceive"]
-    assert crossing.address.startswith("tcp://10.0.0.2:204")
-    assert crossing.clock.startswith("udp://10.0.0.2:204")
-    assert (crossing.crosses, crossing.hosts) == (True, ("robot", "local"))
-    assert edges["perceive", "publish"].address == "ipc:///tmp/x/perceive-publish"
-    assert not edges["perceive", "publish"].crosses
-    assert one.groups["capture"].host == "robot"
-    bound = [e.address for e in edges.values()] + [e.clock for e in edges.values() if e.clock]
-    assert len(set(bound)) == len(edges) + len({e.source for e in edges.values() if e.clock})
-
-
-def test_a_file_keeps_its_own_times_also_between_hosts(tmp_path):
-    planned = plan(check(read(tmp_path, GOOD + ROBOT)), "/tmp/x", False, ADDRESSES)
-    assert {e.clock for e in planned.groups["capture"].outgoing} == {""}
-
-
-def test_pictures_that_would_go_between_hosts_are_warned_of_in_one_line(tmp_path, caplog):
-    plan(check(read(tmp_path, GOOD + ROBOT)), "/tmp/x", True, ADDRESSES)
-    assert caplog.messages == [
-        "camera/picture goes from host robot to host local, 23 MB/s at 640x480;"
-        " put face into group capture to send faces"
-    ]
-    caplog.clear()
-    moved = GOOD.replace("Lips\n    group: perceive", "Lips\n    group: capture", 1)
-    plan(check(read(tmp_path, moved + ROBOT)), "/tmp/x", True, ADDRESSES)
-    assert caplog.messages == []
-
-
-def test_flags_say_where_hosts_meet(tmp_path):
-    graph = read(tmp_path, GOOD + "groups: {capture: {runs_on: robot}}\n")
-    there = rewire.with_cluster(graph, "10.0.0.1:30000", "keys").cluster
-    assert (there.address, there.port, there.keys) == ("10.0.0.1", 30000, "keys")
-    with pytest.raises(UserError, match="--keys is for a cluster; add --cluster ADDRESS"):
-        rewire.with_cluster(graph, None, "keys")
