@@ -5,11 +5,13 @@ from functools import cache
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 from nodes.perception.face import Face
-from nodes.runtime.messages import FRAME_NS, Picture
+from nodes.runtime import messages
+from nodes.runtime.messages import FRAME_NS, Gap, Picture
 from nodes.runtime.node import Context
 
 ROOT = Path(__file__).parents[2]
@@ -58,6 +60,19 @@ def run(images, node=None, epoch=0, first=0):
     """What the node answers to the images, one step a picture."""
     node = node or opened(detector="haar")
     return [answer for message in messages_of(images, epoch, first) for answer in node.step([message])]
+
+
+def faces(answers):
+    return [a for a in answers if isinstance(a, messages.Face)]
+
+
+def gaps(answers):
+    return [a for a in answers if isinstance(a, Gap)]
+
+
+def empty_room(image):
+    """The picture without its speaker: the wall beside him everywhere."""
+    return cv2.resize(image[:100, :60], (image.shape[1], image.shape[0]))
 
 
 def shifted(image, x, y):
