@@ -6,7 +6,7 @@ RUN = .venv/bin/python
 PIP = $(RUN) -m pip install -qq --disable-pip-version-check --prefer-binary --no-compile
 
 # What the tests need of Debian: voices, a sound server, media tools, a C compiler for the C example, namespaces.
-DEBIAN = espeak-ng flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts \
+DEBIAN = espeak-ng flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts festvox-italp16k \
 	pulseaudio pulseaudio-utils libasound2-plugins libportaudio2 libgl1 ffmpeg gcc libc6-dev libzmq3-dev \
 	iproute2 asterisk-core-sounds-en-g722 klettres-data saytime
 

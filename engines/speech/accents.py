@@ -6,7 +6,6 @@ is tree, free or sree): every sentence draws its own, so that accents are strong
 stay, and so do the words' times.
 """
 
-import subprocess
 import tempfile
 import wave
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engines.speech import festival
 from engines.speech.voices import PronunciationError, Speech, named, respell, to_rate
 from nodes.runtime.errors import UserError
 
@@ -33,7 +33,7 @@ PACKAGES = {
 }
 DEBIAN = " ".join(["festival", "festvox-kallpc16k", *PACKAGES.values()])
 
-# The usual pitch of each voice's owner, in Hz; the American's is 105.
+# About what each voice's owner speaks at, in Hz.
 _PITCH = {
     "lp_diphone": 195,
     "pc_diphone": 120,
@@ -230,25 +230,13 @@ def _segments(spoken: _Spoken, voice: str, rng: np.random.Generator) -> str:
     return f"({text})"
 
 
-def _festival(script: str, folder: str) -> str:
-    path = Path(folder) / "say.scm"
-    path.write_text(script)
-    try:
-        return subprocess.run(
-            ["festival", "--batch", str(path)], capture_output=True, text=True, check=True, errors="replace"
-        ).stdout
-    except (OSError, subprocess.CalledProcessError) as error:
-        why = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[0]
-        raise UserError(f"festival cannot speak with an accent: {why}; apt-get install {DEBIAN}") from None
-
-
 def _in_phones(sentences: Sequence[str], stretches: Sequence[float], folder: str) -> list[_Spoken]:
-    """What the American voice would say."""
+    """The sentences in the American voice's phones."""
     script = _PHONES
     for index, (sentence, stretch) in enumerate(zip(sentences, stretches, strict=True)):
         script += f'(phones_of {index} {stretch:.3f} "{sentence}")\n'
     spoken = []
-    for block in _festival(script, folder).split("utterance ")[1:]:
+    for block in festival.run(script, folder, "kal_diphone", DEBIAN).split("utterance ")[1:]:
         lines = [line.split() for line in block.splitlines()[1:]]
         spoken.append(
             _Spoken(
@@ -279,7 +267,7 @@ def say(
                 times[index] = named(sentences[index], spoken.words, "festival")
             except PronunciationError:
                 continue
-        _festival(script, folder)
+        festival.run(script, folder, voice, DEBIAN)
         said: list[Speech | None] = [None] * len(sentences)
         for index, words in times.items():
             with wave.open(f"{folder}/{index}.wav") as file:

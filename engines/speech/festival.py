@@ -37,14 +37,7 @@ def say(
         script = _SCRIPT.format(folder=folder, voice=voice)
         for index, sentence in enumerate(sentences):
             script += f'(say_one {index} {stretches[index]:.3f} "{respell(sentence, commas[index])}")\n'
-        path = Path(folder) / "say.scm"
-        path.write_text(script)
-        command = ["festival", "--batch", str(path)]
-        try:
-            output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        except (OSError, subprocess.CalledProcessError) as error:
-            why = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[0]
-            raise UserError(f"festival cannot speak with {voice}: {why}; apt-get install {DEBIAN}") from None
+        output = run(script, folder, voice, DEBIAN)
         spoken: list[Speech | None] = []
         for block in output.split("utterance ")[1:]:
             number, *lines = block.strip().splitlines()
@@ -58,3 +51,19 @@ def say(
                 pcm = np.frombuffer(file.readframes(file.getnframes()), np.int16)
                 spoken.append(Speech(to_rate(pcm, file.getframerate()), words))
         return spoken
+
+
+def run(script: str, folder: str, voice: str, packages: str) -> str:
+    """What festival prints when it runs `script`, which it keeps in `folder`.
+
+    Raises UserError, naming `voice` and the Debian `packages` that hold it, where festival gives up.
+    """
+    path = Path(folder) / "say.scm"
+    path.write_text(script)
+    command = ["festival", "--batch", str(path)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        why = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[0]
+        raise UserError(f"festival cannot speak with {voice}: {why}; apt-get install {packages}") from None
+    return done.stdout

@@ -7,6 +7,7 @@ own random numbers, so a shard is the same whenever and wherever it is made.
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -180,13 +181,15 @@ def _rhvoice(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str
         yield _synthetic(shard, number, f"rhvoice/{voice}", said, other, rng)
 
 
-def _festival(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:
+def _batch(
+    shard: Shard, rng: np.random.Generator, say: Callable[..., list[Speech | None]]
+) -> Iterator[Utterance | str]:
+    """All sentences of `shard` from one `say`."""
     planned = [_sentence(rng, shard) for _ in range(shard.count)]
-    stretches = rng.uniform(0.75, 1.25, shard.count).tolist()
-    said = festival.say(
+    said = say(
         [words for words, _, _ in planned],
         shard.voice,
-        stretches=stretches,
+        stretches=rng.uniform(0.75, 1.25, shard.count).tolist(),
         commas=[commas for _, commas, _ in planned],
     )
     for number, (speech, (_, _, other)) in enumerate(zip(said, planned, strict=True)):
@@ -196,26 +199,15 @@ def _festival(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | st
         voice = shard.voice
         if not shard.heldout and rng.random() < 0.5:
             speech, voice = _as_other_speaker(speech, rng), f"{voice}+world"
-        yield _synthetic(shard, number, f"festival/{voice}", speech, other, rng)
+        yield _synthetic(shard, number, f"{shard.kind}/{voice}", speech, other, rng)
+
+
+def _festival(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:
+    return _batch(shard, rng, festival.say)
 
 
 def _accent(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:
-    planned = [_sentence(rng, shard) for _ in range(shard.count)]
-    said = accents.say(
-        [words for words, _, _ in planned],
-        shard.voice,
-        stretches=rng.uniform(0.75, 1.25, shard.count).tolist(),
-        commas=[commas for _, commas, _ in planned],
-        rng=rng,
-    )
-    for number, (speech, (_, _, other)) in enumerate(zip(said, planned, strict=True)):
-        if speech is None:
-            yield "pronunciation"
-            continue
-        voice = shard.voice
-        if rng.random() < 0.5:
-            speech, voice = _as_other_speaker(speech, rng), f"{voice}+world"
-        yield _synthetic(shard, number, f"accent/{voice}", speech, other, rng)
+    return _batch(shard, rng, partial(accents.say, rng=rng))
 
 
 def _grid(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:

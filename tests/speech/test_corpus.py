@@ -130,19 +130,19 @@ def test_a_stopped_build_goes_on_and_makes_the_same_shards(tmp_path):
     pytest.importorskip("pyworld")
     if not list(Path("/usr/share/festival/voices").glob("*/ked_diphone")):
         pytest.skip("festvox-kdlpc16k is not installed")
-    whole = build(tmp_path, "--utterances", 12, "--seed", 3, "--no-rhvoice", "--no-prompts", "--no-accents")
+    whole = build(tmp_path, "--utterances", 12, "--seed", 3, "--no-rhvoice", "--no-prompts")
     assert whole.returncode == 0, whole.stderr
     record = json.loads((tmp_path / "corpus.json").read_text())
     assert record["seed"] == 3
     assert record["made"]["espeak/heldout"]["utterances"] == 12
     assert "flite" in record["versions"]
     tables = {path.name: path.read_text() for path in tmp_path.glob("*.jsonl")}
-    assert len(tables) == len(plan(None, None, 12, rhvoice=False, recorded=False, accented=False))
+    assert len(tables) == len(plan(None, None, 12, rhvoice=False, recorded=False))
     kept = tmp_path / "flite-000.opus"
     before = kept.stat().st_mtime_ns
     (tmp_path / "espeak-000.jsonl").unlink()  # as if stopped in the middle of it
     (tmp_path / "espeak-000.opus").write_bytes(b"half a shard")
-    again = build(tmp_path, "--utterances", 12, "--seed", 3, "--no-rhvoice", "--no-prompts", "--no-accents")
+    again = build(tmp_path, "--utterances", 12, "--seed", 3, "--no-rhvoice", "--no-prompts")
     assert again.returncode == 0, again.stderr
     assert {path.name: path.read_text() for path in tmp_path.glob("*.jsonl")} == tables
     assert kept.stat().st_mtime_ns == before
