@@ -64,7 +64,7 @@ SUBSCRIBERS = (
     Row(
         "a subscriber that never reads",
         "1,000 messages are kept for it, then none: others notice nothing.",
-        "tests/outputs/test_publish.py::test_a_subscriber_that_never_reads_holds_nobody_up",
+        "tests/outputs/test_clients.py::test_a_subscriber_that_never_reads_holds_nobody_up",
     ),
     Row(
         "a subscriber that reads a byte a second",

@@ -1,45 +1,21 @@
 """Subscribers that misbehave, on a real publisher: nobody else notices, and nothing is left of them."""
 
-import threading
 import time
-from contextlib import contextmanager
 
 import psutil
 import pytest
 import zmq
 from heard import voice
+from publishers import moved_clock, publishing, settling, stepped, subscribing
 
 from benchmarks.measured.clients import Slow, vanish
-from nodes.outputs.publish import Publish
-from nodes.runtime.node import Context
 
 pytestmark = pytest.mark.live
 
-PACE_S = 0.01
-
-
-@contextmanager
-def publishing():
-    """A publisher at work in a thread; ``longest_s`` is the longest that one step took."""
-    node = Publish(address="tcp://127.0.0.1:*")
-    node.open(Context(name="publish"))
-    node.longest_s = 0.0
-    stop = threading.Event()
-
-    def run():
-        while not stop.wait(PACE_S):
-            began = time.monotonic()
-            node.step([voice()])
-            node.longest_s = max(node.longest_s, time.monotonic() - began)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield node
-    finally:
-        stop.set()
-        thread.join()
-        node.close()
+clock = pytest.fixture(moved_clock)
+publisher = pytest.fixture(stepped)
+subscribe = pytest.fixture(subscribing)
+listening = pytest.fixture(settling)
 
 
 def heard(address, seconds):
@@ -54,6 +30,23 @@ def heard(address, seconds):
                 socket.recv_multipart()
                 count += 1
         return count
+
+
+def test_a_subscriber_that_never_reads_holds_nobody_up(publisher, listening, subscribe):
+    lazy = subscribe("voice")
+    lazy.socket.rcvhwm = 1
+    reader = listening("voice")
+    longest, got = 0.0, 0
+    for sent in range(50, 10_001, 50):
+        start = time.monotonic()
+        publisher.step([voice() for _ in range(50)])
+        longest = max(longest, time.monotonic() - start)
+        while reader.socket.poll(0 if sent - got < 500 else 100):  # a busy machine is not its fault
+            reader.socket.recv_multipart()
+            got += 1
+    got += len(reader.read(10_000 - got, seconds=2.0))
+    assert longest < 1.0
+    assert got > 9_000
 
 
 def test_a_subscriber_that_reads_a_byte_a_second_holds_nobody_up():

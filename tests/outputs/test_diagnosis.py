@@ -3,19 +3,17 @@
 import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
+from heard import health, voice
+from publishers import publishing
 
 from nodes.outputs.bodies import Emission
 from nodes.outputs.diagnosis import OTHERWISE, ROUTINE, diagnose
-from nodes.outputs.publish import Publish
 from nodes.outputs.status import Status
 from nodes.runtime.errors import UserError
-from nodes.runtime.node import Context
-from tests.outputs.heard import health, voice
 
 pytestmark = pytest.mark.live
 
@@ -123,23 +121,9 @@ def test_what_is_dropped_and_what_is_late_is_told():
 
 
 def test_the_command_asks_who_publishes_and_exits_with_what_it_found():
-    publisher = Publish(address="tcp://127.0.0.1:*")
-    publisher.open(Context(name="publish"))
-    stop = threading.Event()
-
-    def run():
-        while not stop.wait(0.02):
-            publisher.step([health("perceive", "gave up"), voice(mode="audio")])
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
+    with publishing(lambda: [health("perceive", "gave up"), voice(mode="audio")]) as publisher:
         command = [sys.executable, "launch.py", "doctor", "--live", "--address", publisher.address]
         ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    finally:
-        stop.set()
-        thread.join()
-        publisher.close()
     assert ran.returncode == 1
     assert "group perceive" in ran.stdout
     assert "gave up" in ran.stdout

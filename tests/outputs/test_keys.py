@@ -13,6 +13,7 @@ import psutil
 import pytest
 import zmq
 from heard import transcript
+from publishers import publishing
 
 from nodes.outputs import keys
 from nodes.outputs.follow import Follow
@@ -39,20 +40,11 @@ def folder(tmp_path):
 
 @pytest.fixture
 def publisher(folder):
-    node = Publish(address="tcp://0.0.0.0:*", keys=str(folder))
-    node.open(Context(name="publish"))
-    end = threading.Event()
+    def says():
+        return [transcript("bin blue", final=True)]
 
-    def run():
-        while not end.wait(0.02):
-            node.step([transcript("bin blue", final=True)])
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    yield node
-    end.set()
-    thread.join()
-    node.close()
+    with publishing(says, "tcp://0.0.0.0:*", str(folder)) as node:
+        yield node
 
 
 def first_message(publisher, client=None, server=None, milliseconds=5000):

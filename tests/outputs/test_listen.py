@@ -16,43 +16,17 @@ import pytest
 import zmq
 from heard import face, gap, transcript, voice
 from msgspec import structs
+from publishers import Publisher
 
 from nodes.outputs import keys
 from nodes.outputs.listen import listen
-from nodes.outputs.publish import Publish
 from nodes.outputs.screen import Screen
 from nodes.outputs.topics import examples
 from nodes.runtime.errors import UserError
-from nodes.runtime.node import Context
 
 pytestmark = pytest.mark.live
 
 ROOT = Path(__file__).parents[2]
-
-
-class Publisher:
-    """A publish node that is stepped as its host would, and fed by the test."""
-
-    def __init__(self, address="tcp://127.0.0.1:*", keys=""):
-        self.node = Publish(address=address, keys=keys)
-        self.node.open(Context(name="publish"))
-        self.address = self.node.address
-        self._feed = []
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def say(self, *messages):
-        self._feed.append(messages)
-
-    def _run(self):
-        while not self._end.wait(0.01):
-            self.node.step(self._feed.pop(0) if self._feed else [])
-
-    def close(self):
-        self._end.set()
-        self._thread.join()
-        self.node.close()
 
 
 @pytest.fixture

@@ -5,16 +5,13 @@ import logging
 import os
 import random
 import struct
-import threading
 import time
 
 import psutil
 import pytest
 import zmq
-from heard import voice
+from publishers import publishing
 
-from nodes.outputs.publish import Publish
-from nodes.runtime.node import Context
 from tests.strangers import Raw, malformed
 
 MEGABYTE = 2**20
@@ -23,21 +20,8 @@ pytestmark = pytest.mark.live
 
 @pytest.fixture
 def publisher():
-    """It says a voice every 10 ms, as its host would have it do."""
-    node = Publish(address="tcp://127.0.0.1:*")
-    node.open(Context(name="publish"))
-    end = threading.Event()
-
-    def run():
-        while not end.wait(0.01):
-            node.step([voice()])
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    yield node
-    end.set()
-    thread.join()
-    node.close()
+    with publishing() as node:
+        yield node
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from heard import health, voice
-from test_listen import Publisher
+from publishers import Publisher
 
 from nodes.outputs import top
 from nodes.runtime.errors import UserError
