@@ -88,6 +88,7 @@ def reverberate_and_colour(
         gain = gain + uniform((b, 1), 0, 4.0 / order, generator) * torch.cos(
             math.pi * order * octave[None] + phase
         )
+    gain = gain + resonances(b, hertz, generator)
     response = response * 10 ** (gain / 20)
     low_pass = torch.where(chance(b, 0.2, generator), uniform((b, 1), 3300, 7000, generator), 1e9)
     # Whatever was sampled at 8 kHz, as telephones and many recordings are, has nothing above 4 kHz.
@@ -97,6 +98,19 @@ def reverberate_and_colour(
         1 / (1 + (hertz[None] / low_pass) ** 16) * (1 - 1 / (1 + (hertz[None].clamp(min=1) / high_pass) ** 8))
     )
     return torch.fft.irfft(torch.fft.rfft(sound, size) * response * band, size)[:, :n]
+
+
+def resonances(b: int, hertz: Tensor, generator: torch.Generator) -> Tensor:
+    """Small rooms, cheap microphones and loudspeakers: up to three peaks or dips of up to 15 dB, a third of an
+    octave to an octave and a half wide, for half of them.  Decibels [b, len(hertz)]."""
+    device = generator.device
+    octave = (hertz.clamp(min=20) / 1000).log2()[None]
+    gain = torch.zeros(b, len(hertz), device=device)
+    for _ in range(3):
+        centre, width = uniform((b, 1), -3, 2.6, generator), uniform((b, 1), 0.33, 1.5, generator)
+        height = torch.where(chance(b, 0.7, generator), uniform((b, 1), -15, 15, generator), 0.0)
+        gain = gain + height * torch.exp(-(((octave - centre) / (width / 2)) ** 2))
+    return torch.where(chance(b, 0.5, generator), gain, 0.0)
 
 
 def coloured_noise(b: int, n: int, generator: torch.Generator) -> Tensor:
