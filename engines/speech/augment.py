@@ -101,8 +101,8 @@ def reverberate_and_colour(
 
 
 def resonances(b: int, hertz: Tensor, generator: torch.Generator) -> Tensor:
-    """Small rooms, cheap microphones and loudspeakers: up to three peaks or dips of up to 15 dB, a third of an
-    octave to an octave and a half wide, for half of them.  Decibels [b, len(hertz)]."""
+    """Small rooms, cheap microphones and loudspeakers: up to three peaks or dips of up to 15 dB, a third of
+    an octave to an octave and a half wide, for half of them.  Decibels [b, len(hertz)]."""
     device = generator.device
     octave = (hertz.clamp(min=20) / 1000).log2()[None]
     gain = torch.zeros(b, len(hertz), device=device)
@@ -188,8 +188,8 @@ def level_and_clip(sound: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def mask_features(features: Tensor, generator: torch.Generator) -> Tensor:
-    """SpecAugment (Park et al. 2019): two bands of up to 14 mels and two stretches of up to 200 ms, for
-    four of five."""
+    """SpecAugment (Park et al. 2019): two bands of up to 14 mels, and a stretch of up to 200 ms for each 2 s,
+    for four of five."""
     b, t, _ = features.shape
     device = features.device
     hidden = torch.zeros(b, t, BANDS, dtype=torch.bool, device=device)
@@ -197,6 +197,7 @@ def mask_features(features: Tensor, generator: torch.Generator) -> Tensor:
         width, start = uniform((b, 1), 0, 14, generator), uniform((b, 1), 0, BANDS, generator)
         band = torch.arange(BANDS, device=device)[None]
         hidden |= ((band >= start) & (band < start + width))[:, None]
+    for _ in range(max(1, t // 200)):
         width, start = uniform((b, 1), 0, 20, generator), uniform((b, 1), 0, float(t), generator)
         time = torch.arange(t, device=device)[None]
         hidden |= ((time >= start) & (time < start + width))[:, :, None]

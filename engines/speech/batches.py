@@ -9,6 +9,7 @@ frames are those of its second half and one more, before which a causal model ca
 """
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,6 +29,11 @@ PAUSE = 0.3  # seconds; shorter pauses between words still count as speaking
 CLOSE = (0.05, -0.03)  # seconds left before the first word and after the last where a clip is cut close
 CLOSE_SHARE = 0.25
 SLOWEST, FASTEST = 0.82, 1.25  # how many times as fast a voice is played, pitch and formants with it
+MOST = 8  # utterances on a canvas
+LEAD = 4.0  # seconds before the first at most
+BETWEEN = (0.05, 4.0)  # seconds of pause, as often around 0.1 as around 2
+ONE_VOICE = 0.5  # share of the canvases on which one voice says everything
+AWAY = 0.3  # how often lips are lost around a pause
 
 Timed = list[tuple[int, float, float]]
 
@@ -44,10 +50,9 @@ class Labels:
 
 
 def label(
-    timelines: list[Timed], unknown: list[tuple[float, float] | None], frames: int, device: torch.device
+    timelines: list[Timed], unknown: list[list[tuple[float, float]]], frames: int, device: torch.device
 ) -> Labels:
-    """timelines: words with seconds on the canvas.  unknown: a stretch of speech whose words are not ours,
-    if any."""
+    """timelines: words with seconds on the canvas.  unknown: stretches of speech whose words are not ours."""
     b = len(timelines)
     by_frame = np.full((b, frames), BLANK, np.int64)
     voice = np.zeros((b, frames), np.float32)
@@ -67,10 +72,9 @@ def label(
         for token, start, end in words:
             by_frame[i, span((start + end) / 2, end + FRAME_SECONDS)] = token
             voice[i, span(start, end)] = 1
-        stretch = unknown[i]
-        if stretch is not None:
-            voice[i, span(stretch[0] - 0.1, stretch[1] + 0.1)] = UNSURE
-            voice[i, span(stretch[0] + 0.2, stretch[1] - 0.2)] = 1
+        for start, end in unknown[i]:
+            voice[i, span(start - 0.1, end + 0.1)] = UNSURE
+            voice[i, span(start + 0.2, end - 0.2)] = 1
     longest = max(1, max(len(words) for words in timelines))
     tokens = np.zeros((b, longest), np.int64)
     for i, words in enumerate(timelines):
@@ -98,13 +102,8 @@ def place(
     return torch.where(inside, y, torch.zeros_like(y)) / 32768.0
 
 
-def cut_close(utterance: Utterance, rng: np.random.Generator) -> Utterance:
-    """Its words and nearly nothing around them, or a little less: as recordings are that a program cut."""
-    if not utterance.words:
-        return utterance
-    first, last = utterance.words[0][1], utterance.words[-1][2]
-    before, after = rng.uniform(min(CLOSE), max(CLOSE), 2)
-    start, end = max(0.0, first - before), min(utterance.seconds, last + after)
+def cut_to(utterance: Utterance, start: float, end: float) -> Utterance:
+    """What is from start to end, in seconds."""
     words = tuple((w, max(t0 - start, 0.0), min(t1, end) - start) for w, t0, t1 in utterance.words)
     at = utterance.start
     return replace(
@@ -112,122 +111,214 @@ def cut_close(utterance: Utterance, rng: np.random.Generator) -> Utterance:
     )
 
 
+def cut_close(utterance: Utterance, rng: np.random.Generator) -> Utterance:
+    """Its words and nearly nothing around them, or a little less: as recordings are that a program cut."""
+    if not utterance.words:
+        return utterance
+    first, last = utterance.words[0][1], utterance.words[-1][2]
+    before, after = rng.uniform(min(CLOSE), max(CLOSE), 2)
+    return cut_to(utterance, max(0.0, first - before), min(utterance.seconds, last + after))
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An utterance on a canvas: which canvas, where on it in seconds, how many times as fast, how loud."""
+
+    row: int
+    utterance: Utterance
+    begin: float
+    speed: float
+    gain: float = 1.0
+
+    @property
+    def end(self) -> float:
+        return self.begin + self.utterance.seconds / self.speed
+
+    @property
+    def words(self) -> Timed:
+        at, speed = self.begin, self.speed
+        return [(word, at + start / speed, at + end / speed) for word, start, end in self.utterance.words]
+
+
+def lay(sound: Tensor, placed: Sequence[Placed], rows: int, samples: int) -> tuple[Tensor, Tensor]:
+    """Canvases float32 [rows, samples] of the corpus' ``sound``, each utterance at a level of 0.05 times its
+    gain, and where they are (1 inside an utterance)."""
+    columns = np.array(
+        [
+            (u.utterance.start, u.utterance.end - u.utterance.start, u.speed, u.gain, u.row, u.begin)
+            for u in placed
+        ]
+    )
+    start, length, speed, gain, row, begin = torch.from_numpy(columns).to(sound.device).unbind(1)
+    longest = int((columns[:, 1] / columns[:, 2]).max()) + 2
+    pieces = place(sound, start.long(), length, speed.float(), torch.zeros_like(speed).float(), longest)
+    power = pieces.square().sum(1, keepdim=True) / (length / speed)[:, None].clamp(min=1)
+    pieces = pieces / power.sqrt().clamp(min=1e-4).float() * (gain[:, None] * 0.05).float()
+    at = torch.arange(longest, device=sound.device)[None]
+    inside = (at < (length / speed)[:, None]).float()
+    index = (row.long() * samples + (begin * SAMPLE_RATE).long())[:, None] + at
+    # One canvas more, for what is placed past the end of the last.
+    canvas = torch.zeros(2, rows * samples + longest, device=sound.device)
+    canvas[0].index_add_(0, index.flatten(), pieces.flatten())
+    canvas[1].index_add_(0, index.flatten(), inside.flatten())
+    whole = canvas[:, : rows * samples].reshape(2, rows, samples)
+    return whole[0], whole[1].clamp(max=1)
+
+
 class SoundBatches:
-    """Random canvases with one utterance, often followed by a second short one after a pause."""
+    """Random canvases of several utterances with pauses between them, as microphones hear them.
+
+    What a network carries over a pause, or in noise over many seconds, it can only learn where there is one.
+    """
 
     def __init__(self, corpus: Corpus, shares: dict[str, float], batch: int, frames: int, seed: int) -> None:
-        """shares: how often a canvas starts with each kind; kinds the corpus lacks are left out."""
+        """shares: how often each kind is drawn; kinds the corpus lacks are left out."""
         self.corpus, self.batch, self.frames = corpus, batch, frames
         self.seed = seed
         self.seconds = frames * FRAME_SECONDS
         pool = [
             u
             for u in corpus.utterances
-            if u.split == "train" and (not u.words or u.seconds < self.seconds * SLOWEST - 0.02)
+            if u.split == "train"
+            and u.kind in shares
+            and (not u.words or u.seconds < self.seconds * SLOWEST - 0.02)
         ]
-        self.by_kind = {kind: [u for u in pool if u.kind == kind] for kind in shares}
-        self.by_kind = {kind: found for kind, found in self.by_kind.items() if found}
-        weights = np.array([shares[kind] for kind in self.by_kind])
-        self.weights = weights / weights.sum()
-        self.short = sorted((u for u in pool if u.words and u.seconds < 1.6), key=lambda u: u.seconds)
-        self.short_seconds = np.array([u.seconds for u in self.short])
+        kinds: dict[str, list[Utterance]] = {}
+        self._by_voice: dict[str, list[Utterance]] = {}
+        for utterance in pool:
+            kinds.setdefault(utterance.kind, []).append(utterance)
+            self._by_voice.setdefault(utterance.voice, []).append(utterance)
+        self._pools = list(kinds.values())
+        weights = np.array([shares[kind] for kind in kinds])
+        self._upto = np.cumsum(weights / weights.sum())
+        self._short = sorted((u for u in pool if u.words and u.seconds < 1.6), key=lambda u: u.seconds)
+        self._short_seconds = np.array([u.seconds for u in self._short])
 
     def at(self, step: int) -> tuple[Tensor, Tensor, Labels]:
         """sound [B, N], speaking [B, N] (1 inside an utterance), labels; the same for the same step."""
-        rng, device = np.random.default_rng([self.seed, step]), self.corpus.sound.device
-        kinds = list(self.by_kind)
-        slots: list[list[tuple[Utterance, float, float]]] = [[], []]
-        timelines: list[Timed] = []
-        unknown: list[tuple[float, float] | None] = []
-        nobody = Utterance("", "", "", "", 0, 0, ())
-        for _ in range(self.batch):
-            pool = self.by_kind[kinds[rng.choice(len(kinds), p=self.weights)]]
-            first = pool[rng.integers(len(pool))]
+        rng = np.random.default_rng([self.seed, step])
+        rows = [self._row(row, rng) for row in range(self.batch)]
+        placed = [each for row in rows for each in row]
+        sound, speaking = lay(self.corpus.sound, placed, self.batch, self.frames * FRAME)
+        timelines = [[word for each in row for word in each.words] for row in rows]
+        unknown = [[(each.begin, each.end) for each in row if not each.utterance.words] for row in rows]
+        return sound, speaking, label(timelines, unknown, self.frames, self.corpus.sound.device)
+
+    def _row(self, row: int, rng: np.random.Generator) -> list[Placed]:
+        """As many utterances as have room, of one voice or of several."""
+        first = self._any(rng)
+        one_voice = rng.random() < ONE_VOICE
+        gain_db = float(rng.uniform(-6, 6))
+        begin = float(rng.uniform(0, 1.2 if rng.random() < 0.6 else LEAD))
+        placed: list[Placed] = []
+        while len(placed) < MOST:
+            if not placed:
+                utterance = first
+            elif one_voice:
+                pool = self._by_voice[first.voice]
+                utterance = pool[int(rng.integers(len(pool)))]
+            else:
+                utterance = self._any(rng)
             if rng.random() < CLOSE_SHARE:
-                first = cut_close(first, rng)
+                utterance = cut_close(utterance, rng)
             speed = float(rng.uniform(SLOWEST, FASTEST))
-            free = self.seconds - first.seconds / speed
-            begin = float(rng.uniform(0, max(0.02, min(1.2, free))))
-            words = [(w, begin + t0 / speed, begin + t1 / speed) for w, t0, t1 in first.words]
-            stretch = None if first.words else (begin, begin + first.seconds / speed)
-            second, second_begin, second_speed = nobody, 0.0, 1.0
-            end = begin + first.seconds / speed + float(rng.uniform(0.05, 0.6))
-            fitting = int(np.searchsorted(self.short_seconds, (self.seconds - end) * SLOWEST))
-            if fitting > 0 and rng.random() < 0.6:
-                second, second_begin = self.short[rng.integers(fitting)], end
-                second_speed = float(rng.uniform(SLOWEST, FASTEST))
-                words += [(w, end + t0 / second_speed, end + t1 / second_speed) for w, t0, t1 in second.words]
-            slots[0].append((first, begin, speed))
-            slots[1].append((second, second_begin, second_speed))
-            timelines.append(words)
-            unknown.append(stretch)
-        n = self.frames * FRAME
-        sound, speaking = torch.zeros(self.batch, n, device=device), torch.zeros(self.batch, n, device=device)
-        for slot in slots:
-            columns = np.array(
-                [(u.start, u.end - u.start, speed, begin * SAMPLE_RATE) for u, begin, speed in slot]
-            )
-            start, length, speeds, offset = torch.from_numpy(columns).to(device).unbind(1)
-            piece = place(self.corpus.sound, start.long(), length, speeds.float(), offset.float(), n)
-            # Every voice at the same level before the room and the noise; how loud it is comes last.
-            piece = (
-                piece
-                / (piece.square().sum(1, keepdim=True) / length[:, None].clamp(min=1))
-                .sqrt()
-                .clamp(min=1e-4)
-                .float()
-            )
-            gain = torch.from_numpy(10 ** (rng.uniform(-6, 6, (self.batch, 1)) / 20)).to(device).float()
-            sound += piece * gain * 0.05
-            at = torch.arange(n, device=device)[None]
-            speaking += (
-                (at >= offset[:, None]) & (at < offset[:, None] + length[:, None] / speeds[:, None])
-            ).float()
-        return sound, speaking.clamp(max=1), label(timelines, unknown, self.frames, device)
+            if begin + utterance.seconds / speed > self.seconds:
+                fitting = int(np.searchsorted(self._short_seconds, (self.seconds - begin) * SLOWEST))
+                if placed and not fitting:
+                    break
+                if placed:
+                    utterance = self._short[int(rng.integers(fitting))]
+                else:
+                    begin = max(0.0, self.seconds - utterance.seconds / speed) * float(rng.random())
+            gain = 10 ** ((gain_db + float(rng.uniform(-3, 3))) / 20)
+            placed.append(Placed(row, utterance, begin, speed, gain))
+            begin = placed[-1].end + float(np.exp(rng.uniform(*np.log(BETWEEN))))
+        return placed
+
+    def _any(self, rng: np.random.Generator) -> Utterance:
+        pool = self._pools[min(int(np.searchsorted(self._upto, rng.random())), len(self._pools) - 1)]
+        return pool[int(rng.integers(len(pool)))]
 
 
 class PairBatches:
-    """Clips with their lips: sound and pictures of the same clip on canvases that start together."""
+    """Clips with their lips, several on a canvas, with pauses in which the lips go on, or are lost."""
 
     def __init__(
-        self, corpus: Corpus, lips: Lips, kinds: dict[str, float], batch: int, frames: int, seed: int
+        self, corpus: Corpus, lips: Lips, kinds: Sequence[str], batch: int, frames: int, seed: int
     ) -> None:
         self.corpus, self.lips, self.batch, self.frames = corpus, lips, batch, frames
         self.seed = seed
-        pools = {k: [u for u in corpus.select("train", [k]) if u.id in lips.clips] for k in kinds}
-        self.pools = {k: pool for k, pool in pools.items() if pool}
-        if not self.pools:
+        self.seconds = frames * FRAME_SECONDS
+        self._clips = [u for u in corpus.select("train", kinds) if u.id in lips.clips and u.words]
+        if not self._clips:
             raise UserError("no clip of the corpus has lips; build both from the same clips")
-        weights = np.array([kinds[k] for k in self.pools])
-        self.weights = weights / weights.sum()
 
     def at(self, step: int) -> tuple[Tensor, Tensor, Tensor, Labels]:
-        """sound [B, N], pictures uint8 [B,T,S,S], present [B,T] (0 off the clip), labels."""
+        """sound [B, N], pictures uint8 [B,T,S,S], present [B,T] (0 where lips are lost), labels."""
         rng, device = np.random.default_rng([self.seed, step]), self.corpus.sound.device
-        rows, timelines, index = [], [], np.zeros((self.batch, self.frames), np.int64)
-        present = np.zeros((self.batch, self.frames), np.float32)
-        kinds = list(self.pools)
-        for i in range(self.batch):
-            pool = self.pools[kinds[rng.choice(len(kinds), p=self.weights)]]
-            clip = pool[rng.integers(len(pool))]
-            speed = float(rng.uniform(0.87, 1.15))
-            shift = int(
-                rng.integers(-6, 7)
-            )  # in frames: the canvas may begin inside the clip's leading silence
-            begin = shift * FRAME_SECONDS
-            first, count = self.lips.clips[clip.id]
-            at = np.round((np.arange(self.frames) - shift) * speed).astype(int)
-            present[i] = (at >= 0) & (at < count)
-            index[i] = first + at.clip(0, count - 1)
-            words = [(w, begin + t0 / speed, begin + t1 / speed) for w, t0, t1 in clip.words]
-            timelines.append([w for w in words if w[1] > -0.02 and w[2] < self.frames * FRAME_SECONDS - 0.05])
-            rows.append((clip.start, clip.end - clip.start, speed, begin * SAMPLE_RATE))
-        start, length, speeds, offset = torch.tensor(rows, dtype=torch.float64, device=device).unbind(1)
-        n = self.frames * FRAME
-        sound = place(self.corpus.sound, start.long(), length, speeds.float(), offset.float(), n)
-        labels = label(timelines, [None] * self.batch, self.frames, device)
+        index = np.zeros((self.batch, self.frames), np.int64)
+        present = np.ones((self.batch, self.frames), np.float32)
+        placed: list[Placed] = []
+        timelines: list[Timed] = []
+        for row in range(self.batch):
+            talk = self._talk(row, rng)
+            borders = [
+                0,
+                *(_border(one[0], other[0]) for one, other in itertools.pairwise(talk)),
+                self.frames,
+            ]
+            for i, (each, clip) in enumerate(talk):
+                index[row, borders[i] : borders[i + 1]] = self._seen(each, clip, borders[i], borders[i + 1])
+                if i and rng.random() < AWAY:
+                    present[row, borders[i] - rng.integers(1, 10) : borders[i] + rng.integers(1, 10)] = 0
+            placed += [each for each, _ in talk]
+            timelines.append([word for each, _ in talk for word in each.words])
+        sound, _ = lay(self.corpus.sound, placed, self.batch, self.frames * FRAME)
+        labels = label(timelines, [[]] * self.batch, self.frames, device)
         pictures = self.lips.pictures[torch.from_numpy(index).to(device)]
         return sound, pictures, torch.from_numpy(present).to(device), labels
+
+    def _talk(self, row: int, rng: np.random.Generator) -> list[tuple[Placed, Utterance]]:
+        """Sentences, each cut somewhere before and after its words, with the clip it was cut from."""
+        talk: list[tuple[Placed, Utterance]] = []
+        begin = float(rng.uniform(0.0, 1.0))
+        while True:
+            clip = self._clips[int(rng.integers(len(self._clips)))]
+            speed = float(rng.uniform(0.87, 1.15))
+            cut = cut_to(
+                clip,
+                float(rng.uniform(0, clip.words[0][1])),
+                float(rng.uniform(min(clip.words[-1][2], clip.seconds), clip.seconds)),
+            )
+            each = Placed(row, cut, begin, speed)
+            if talk and each.end > self.seconds:
+                return talk
+            talk.append((each, clip))
+            begin = each.end + float(np.exp(rng.uniform(*np.log(BETWEEN))))
+
+    def _seen(self, each: Placed, clip: Utterance, begin: int, end: int) -> np.ndarray:
+        """Which pictures are shown in the frames begin to end: before and after its words the lips at rest.
+
+        What the clip has of those is shown to and fro for as long as it takes.
+        """
+        first, count = self.lips.clips[clip.id]
+        cut = (each.utterance.start - clip.start) / SAMPLE_RATE
+        at = ((np.arange(begin, end) * FRAME_SECONDS - each.begin) * each.speed + cut) / FRAME_SECONDS
+        lead = max(2.0, clip.words[0][1] / FRAME_SECONDS - 2)
+        tail = min(count - 2.0, clip.words[-1][2] / FRAME_SECONDS + 3)
+        at = np.where(at < 0, _fro(-at, lead), at)
+        at = np.where(at > count - 1, count - 1 - _fro(at - count + 1, count - 1 - tail), at)
+        return first + np.round(at).astype(np.int64).clip(0, count - 1)  # type: ignore[no-any-return]
+
+
+def _border(one: Placed, other: Placed) -> int:
+    """The frame in the middle of the pause between two."""
+    return round((one.end + other.begin) / 2 / FRAME_SECONDS)
+
+
+def _fro(way: np.ndarray, length: float) -> np.ndarray:
+    """How far from its start one is who goes to and fro on a stretch of that length."""
+    return length - np.abs(way % (2 * length) - length)  # type: ignore[no-any-return]
 
 
 def whole_chunks(frames: int) -> int:

@@ -15,7 +15,7 @@ import typer
 from engines.command import command
 from engines.speech.conditions import Bench, open_bench
 from engines.speech.figures import BEGIN, END
-from engines.speech.recipe import FULL, HOLD_OUT, PAIR_SHARES, SHARES, Recipe
+from engines.speech.recipe import FULL, HOLD_OUT, PAIRS, SHARES, Recipe
 from engines.speech.vocabulary import WORDS
 
 TITLES = {
@@ -58,21 +58,19 @@ LIMITS = f"""\
 
 def mixture(bench: Bench, name: str) -> str:
     """What the stage was trained on, from the corpus itself."""
-    shares = SHARES if name == "audio" else PAIR_SHARES
+    kinds = tuple(SHARES) if name == "audio" else PAIRS
     counts: Counter[str] = Counter()
     hours: Counter[str] = Counter()
     for u in bench.corpus.utterances:
         if (
             u.split == "train"
-            and u.kind in shares
+            and u.kind in kinds
             and (name == "audio" or (bench.lips and u.id in bench.lips.clips))
         ):
             counts[u.kind] += 1
             hours[u.kind] += u.seconds / 3600  # type: ignore[assignment]
     rows = (
-        f"| {kind} | {counts[kind]} | {hours[kind]:.2f} | {SOURCES[kind]} |"
-        for kind in shares
-        if counts[kind]
+        f"| {kind} | {counts[kind]} | {hours[kind]:.2f} | {SOURCES[kind]} |" for kind in kinds if counts[kind]
     )
     return "| kind | utterances | hours | what, licence |\n|---|---|---|---|\n" + "\n".join(rows)
 

@@ -7,6 +7,7 @@ last one.  Weights are rounded to float16, which halves the file; the step still
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from engines.engine import BATCH, Arrays, next_state, open_engine, zero_state
-from engines.speech.model import CHUNK, Audio, Fusion, Size, State, Video
+from engines.speech.model import CHUNK, Audio, Fusion, Size, State, Video, fusion_of
 from engines.speech.vocabulary import TOKENS
 from engines.variant import LARGEST_BATCH
 
@@ -171,8 +172,10 @@ def export_all(work: Path, out: Path) -> None:
     for name, network in NETWORKS.items():
         weights = work / f"{name}.weights.pt"
         if weights.exists():
-            model = network(Size(tokens=len(TOKENS)))
-            model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+            state = torch.load(weights, map_location="cpu", weights_only=True)
+            size = Size(tokens=len(TOKENS))
+            model = network(replace(size, fusion=fusion_of(state)) if name == "fusion" else size)
+            model.load_state_dict(state)
             print(export(name, model, out))
 
 

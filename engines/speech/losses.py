@@ -6,6 +6,8 @@ from torch import Tensor
 
 from engines.speech.batches import FRAME, UNSURE, Labels
 
+STRETCH = 80  # frames over which sound and lips are compared: 3.2 s, as live
+
 
 def ctc(log_probs: Tensor, labels: Labels) -> Tensor:
     """Connectionist temporal classification, nats a word, averaged over the batch."""
@@ -41,12 +43,15 @@ def speaking_samples(labels: Labels) -> Tensor:
 def agreement_loss(
     audio: Tensor, video: Tensor, present: Tensor, reach: int = 7, temperature: float = 0.05
 ) -> Tensor:
-    """Find the right lag among -reach..reach frames, and the right clip in the batch (InfoNCE, van den Oord
-    2018).
+    """Find the right lag among -reach..reach frames, and the right stretch in the batch (InfoNCE, van den
+    Oord 2018).
 
-    audio, video: unit vectors [B,T,E]; present [B,T].
+    audio, video: unit vectors [B,T,E], T a multiple of STRETCH; present [B,T], 1 where both belong together
+    and somebody speaks, which is where they are compared live.
     """
-    t = audio.shape[1]
+    audio, video = (x.reshape(-1, STRETCH, x.shape[-1]) for x in (audio, video))
+    present = present.reshape(-1, STRETCH)
+    t = STRETCH
     scores = []
     for lag in range(-reach, reach + 1):
         a, v, p = (

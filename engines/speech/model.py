@@ -9,6 +9,7 @@ bias for
 each distance is the only position there is.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import torch
@@ -16,12 +17,13 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 CHUNK = 4
+FUSIONS = ("early", "intermediate", "late", "hybrid")
 State = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Size:
-    """Widths and depths.  tokens: CTC classes, blank (index 0) included."""
+    """Widths and depths.  tokens: CTC classes, blank (index 0) included.  fusion: one of FUSIONS."""
 
     tokens: int
     width: int = 144
@@ -31,6 +33,7 @@ class Size:
     audio_layers: int = 6
     video_layers: int = 4
     fusion_layers: int = 2
+    fusion: str = "hybrid"
     agreement: int = 64
     bands: int = 80
     mouth: int = 88
@@ -52,7 +55,7 @@ def feed_forward(size: Size) -> nn.Sequential:
 
 
 class Attention(nn.Module):
-    """Self-attention of new frames over cached and new ones."""
+    """Attention of new frames over cached and new ones, their own or those of another stream."""
 
     def __init__(self, size: Size) -> None:
         super().__init__()
@@ -64,10 +67,17 @@ class Attention(nn.Module):
         # One bias for each head and distance, from CHUNK - 1 ahead (own chunk) to the oldest frame in sight.
         self.bias = nn.Parameter(torch.zeros(size.heads, size.context + 2 * CHUNK))
 
-    def forward(self, x: Tensor, cache: Tensor, mask: Tensor, distance: Tensor) -> tuple[Tensor, Tensor]:
-        """x [B,T,W], cache [B,2,C,W], mask [B,1,T,C+T] additive, distance [T,C+T] indices into the bias."""
+    def forward(
+        self, x: Tensor, cache: Tensor, mask: Tensor, distance: Tensor, other: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """x [B,T,W], cache [B,2,C,W], mask [B,1,T,C+T] additive, distance [T,C+T] indices into the bias.
+
+        other [B,T,W]: what is attended to, x itself where it is not given.
+        """
         b, t, w = x.shape
         q, k, v = self.qkv(self.norm(x)).chunk(3, dim=-1)
+        if other is not None:
+            _, k, v = self.qkv(self.norm(other)).chunk(3, dim=-1)
         keys = torch.cat([cache[:, 0], k], dim=1)
         values = torch.cat([cache[:, 1], v], dim=1)
 
@@ -121,6 +131,20 @@ class Block(nn.Module):
         return self.norm(x + 0.5 * self.after(x)), attention, convolution
 
 
+def sight(x: Tensor, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What each frame of x [B,T,W] may attend to, as ``Attention`` takes it, and seen [B,C] with x in it."""
+    t, c = x.shape[1], seen.shape[1]
+    query = torch.arange(t, device=x.device)[:, None]
+    key = torch.arange(-c, t, device=x.device)[None, :]
+    start = query // CHUNK * CHUNK
+    visible = (key < start + CHUNK) & (key >= start - c)
+    distance = (query - key + CHUNK - 1).clamp(0, c + 2 * CHUNK - 1)
+    seen = torch.cat([seen, torch.ones_like(x[:, :, 0])], dim=1)
+    # -1e4 and never -inf: an all-masked row must stay a number, also in float16.
+    mask = -1e4 * (1.0 - visible.float()[None] * seen[:, None].float())[:, None]
+    return mask, distance, seen
+
+
 class Conformer(nn.Module):
     """A stack of blocks and its state: attention [B,2L,C,W], convolution [B,L,kernel-1,W], seen [B,C] (1 =
     cached)."""
@@ -141,15 +165,7 @@ class Conformer(nn.Module):
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State, Tensor]:
         """x [B,T,W], T a multiple of CHUNK.  Third result: the middle block's output, for auxiliary
         losses."""
-        t, c = x.shape[1], self.size.context
-        query = torch.arange(t, device=x.device)[:, None]
-        key = torch.arange(-c, t, device=x.device)[None, :]
-        start = query // CHUNK * CHUNK
-        visible = (key < start + CHUNK) & (key >= start - c)
-        distance = (query - key + CHUNK - 1).clamp(0, c + 2 * CHUNK - 1)
-        seen = torch.cat([state["seen"], torch.ones_like(x[:, :, 0])], dim=1)
-        # -1e4 and never -inf: an all-masked row must stay a number, also in float16.
-        mask = -1e4 * (1.0 - visible.float()[None] * seen[:, None].float())[:, None]
+        mask, distance, seen = sight(x, state["seen"])
         attention, convolution, middle = [], [], x
         for i, block in enumerate(self.blocks):
             slot = state["attention"][:, 2 * i : 2 * i + 2], state["convolution"][:, i]
@@ -161,7 +177,7 @@ class Conformer(nn.Module):
         new = {
             "attention": torch.cat(attention, 1),
             "convolution": torch.cat(convolution, 1),
-            "seen": seen[:, -c:],
+            "seen": seen[:, -self.size.context :],
         }
         return x, new, middle
 
@@ -305,29 +321,43 @@ class Video(nn.Module):
 
 
 class Fusion(nn.Module):
-    """Both encodings to words.
+    """Both encodings to words.  Where they meet is ``size.fusion``:
 
-    A gate weighs what each branch believes (late fusion, with the branches' own frozen heads) and the
-    blocks add what
-    only both together tell; masks say what is there, a learned vector stands in for what is not.
+    - early: in the first block, side by side, each as far as a gate lets it; the blocks say the words;
+    - intermediate: the same, but the sound attends to the lips (cross-attention), be they early or late;
+    - late: the blocks only weigh what each branch believes, by the branches' own frozen heads;
+    - hybrid: late, and the blocks add what only both together tell.
+
+    Masks say what is there, a learned vector stands in for what is not.
     """
 
     def __init__(self, size: Size) -> None:
         super().__init__()
+        assert size.fusion in FUSIONS, f"fusion {size.fusion!r}: one of {', '.join(FUSIONS)}"
         self.size = size
         w = size.width
-        self.audio_words, self.video_words = nn.Linear(w, size.tokens), nn.Linear(w, size.tokens)
+        self.weighs, self.says = size.fusion in ("late", "hybrid"), size.fusion != "late"
         self.audio_norm, self.video_norm = nn.LayerNorm(w), nn.LayerNorm(w)
         self.missing = nn.Parameter(torch.zeros(2, w))
         self.join = nn.Linear(2 * w + 2, w)
-        self.gate = nn.Linear(w, 2)
+        self.gate = nn.Linear(w if self.weighs else 2 * w + 2, 2)
         self.body = Conformer(size, size.fusion_layers)
-        self.heads = Heads(size)
-        nn.init.zeros_(self.heads.words.weight)
-        nn.init.zeros_(self.heads.words.bias)
+        self.voice = nn.Linear(w, 1)
+        if size.fusion == "intermediate":
+            self.cross = Attention(size)
+        if self.weighs:
+            self.audio_words, self.video_words = nn.Linear(w, size.tokens), nn.Linear(w, size.tokens)
+        if self.says:
+            self.words = nn.Linear(w, size.tokens)
+            nn.init.zeros_(self.words.weight)
+            nn.init.zeros_(self.words.bias)
 
     def initial(self, batch: int, device: torch.device) -> State:
-        return self.body.initial(batch, device)
+        state = self.body.initial(batch, device)
+        if self.size.fusion == "intermediate":
+            keys = torch.zeros(batch, 2, self.size.context, self.size.width, device=device)
+            state["attention"] = torch.cat([state["attention"], keys], dim=1)
+        return state
 
     def forward(
         self, audio: Tensor, video: Tensor, audio_valid: Tensor, video_valid: Tensor, state: State
@@ -337,11 +367,34 @@ class Fusion(nn.Module):
         there = (valid > 0).float()
         a = torch.where(there[..., :1] > 0, self.audio_norm(audio), self.missing[0])
         v = torch.where(there[..., 1:] > 0, self.video_norm(video), self.missing[1])
+        reliability = there
+        if not self.weighs:
+            reliability = self.gate(torch.cat([a, v, valid], dim=-1)).float().sigmoid() * there
+            a, v = a * reliability[..., :1], v * reliability[..., 1:]
+        kept = None
+        if self.size.fusion == "intermediate":
+            mask, distance, _ = sight(a, state["seen"])
+            v, kept = self.cross(a, state["attention"][:, -2:], mask, distance, v)
         x, new, _ = self.body(self.join(torch.cat([a, v, valid], dim=-1)), state)
-        reliability = self.gate(x).float().sigmoid() * there
-        late = reliability[..., :1] * self.audio_words(audio).float().log_softmax(-1)
-        late = late + reliability[..., 1:] * self.video_words(video).float().log_softmax(-1)
-        outputs = self.heads(x)
-        outputs["log_probs"] = (late + self.heads.words(x).float()).log_softmax(-1)
-        outputs["reliability"] = reliability
+        if kept is not None:
+            new["attention"] = torch.cat([new["attention"], kept], dim=1)
+        logits = self.words(x).float() if self.says else 0.0
+        if self.weighs:
+            reliability = self.gate(x).float().sigmoid() * there
+            logits = logits + reliability[..., :1] * self.audio_words(audio).float().log_softmax(-1)
+            logits = logits + reliability[..., 1:] * self.video_words(video).float().log_softmax(-1)
+        outputs = {
+            "log_probs": logits.log_softmax(-1),  # type: ignore[union-attr]
+            "voice": self.voice(x)[..., 0].float().sigmoid(),
+            "reliability": reliability,
+        }
         return outputs, new
+
+
+def fusion_of(weights: Mapping[str, Tensor]) -> str:
+    """Which of FUSIONS the weights of a ``Fusion`` are of."""
+    if "cross.bias" in weights:
+        return "intermediate"
+    if "audio_words.weight" not in weights:
+        return "early"
+    return "hybrid" if "words.weight" in weights else "late"

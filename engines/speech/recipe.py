@@ -19,7 +19,7 @@ class Recipe:
     average: float = 0.999
 
 
-# How often a training canvas starts with each kind of utterance, and each kind of clip with lips.
+# How often each kind of utterance is drawn for a training canvas, and which kinds have lips.
 SHARES = {
     "grid": 0.12, "revoiced": 0.26, "flite": 0.24, "espeak": 0.14, "festival": 0.08, "rhvoice": 0.16,
     "accent": 0.10,
@@ -28,12 +28,12 @@ SHARES = {
     "other_espeak": 0.03, "other_flite": 0.03, "other_rhvoice": 0.02, "other_prompts": 0.01,
     "other_accent": 0.02,
 }  # fmt: skip
-PAIR_SHARES = {"grid": 1.0}
+PAIRS = ("grid",)
 
-FULL = {
-    "audio": Recipe(steps=7500, batch=192, frames=112, peak_rate=1.5e-3),
-    "video": Recipe(steps=3500, batch=48, frames=80, peak_rate=1.2e-3),
-    "fusion": Recipe(steps=600, batch=48, frames=80, peak_rate=1e-3),
+FULL = {  # canvases of 11.5 s and 9.6 s: a network sees some 12 s back
+    "audio": Recipe(steps=7500, batch=80, frames=288, peak_rate=1.5e-3),
+    "video": Recipe(steps=3500, batch=16, frames=240, peak_rate=1.2e-3),
+    "fusion": Recipe(steps=2000, batch=24, frames=240, peak_rate=1e-3),
 }
 SMOKE = {
     "audio": Recipe(steps=30, batch=4, frames=100, peak_rate=1e-3, warm_up=5, average=0.9),

@@ -22,8 +22,8 @@ from engines.speech.card import write_cards
 from engines.speech.conditions import Bench, open_bench
 from engines.speech.export import export_all
 from engines.speech.losses import agreement_loss, speaking_samples, speech_loss
-from engines.speech.model import Audio, Fusion, Size, Video
-from engines.speech.recipe import FULL, HOLD_OUT, PAIR_SHARES, SHARES, SMOKE, Recipe
+from engines.speech.model import FUSIONS, Audio, Fusion, Size, Video
+from engines.speech.recipe import FULL, HOLD_OUT, PAIRS, SHARES, SMOKE, Recipe
 from engines.speech.stage import N, Stopped, run_stage
 from engines.speech.validate import Report, validate_audio, validate_fusion, validate_video
 from engines.speech.vocabulary import TOKENS
@@ -56,7 +56,7 @@ def train_audio(bench: Bench, recipe: Recipe, work: Path, size: Size, seconds: f
 def train_video(bench: Bench, recipe: Recipe, work: Path, size: Size, seconds: float) -> Video:
     lips = bench.need_lips()
     network = Video(size).to(bench.device)
-    batch = ahead(PairBatches(bench.corpus, lips, PAIR_SHARES, recipe.batch, recipe.frames, recipe.seed).at)
+    batch = ahead(PairBatches(bench.corpus, lips, PAIRS, recipe.batch, recipe.frames, recipe.seed).at)
 
     def step(number: int) -> tuple[Tensor, dict[str, Tensor]]:
         bench.begin(recipe.seed, number)
@@ -94,14 +94,15 @@ def train_fusion(
         if isinstance(module, nn.Dropout):
             module.train()
     network = Fusion(size).to(bench.device)
-    network.audio_words.load_state_dict(audio.heads.words.state_dict())
-    network.video_words.load_state_dict(video.heads.words.state_dict())
-    network.audio_words.requires_grad_(False)
-    network.video_words.requires_grad_(False)
+    if network.weighs:
+        network.audio_words.load_state_dict(audio.heads.words.state_dict())
+        network.video_words.load_state_dict(video.heads.words.state_dict())
+        network.audio_words.requires_grad_(False)
+        network.video_words.requires_grad_(False)
     audio.agreement.requires_grad_(True)
     video.agreement.requires_grad_(True)
     trained = nn.ModuleDict({"fusion": network, "audio": audio.agreement, "video": video.agreement})
-    batch = ahead(PairBatches(bench.corpus, lips, PAIR_SHARES, recipe.batch, recipe.frames, recipe.seed).at)
+    batch = ahead(PairBatches(bench.corpus, lips, PAIRS, recipe.batch, recipe.frames, recipe.seed).at)
 
     def step(number: int) -> tuple[Tensor, dict[str, Tensor]]:
         g = bench.generator
@@ -134,7 +135,8 @@ def train_fusion(
             network.initial(b, bench.device),
         )
         loss, figures = speech_loss(outputs, labels, 0.3)
-        agreement = agreement_loss(heard["agreement"], seen["agreement"], present * paired[:, None])
+        together = present * paired[:, None] * labels.voice.eq(1)
+        agreement = agreement_loss(heard["agreement"], seen["agreement"], together)
         return loss + 0.3 * agreement, {**figures, "agree": agreement.detach()}
 
     def check(net: nn.Module) -> Report:
@@ -162,6 +164,7 @@ def main(
     ] = None,
     seconds: Annotated[float, typer.Option(help="stop each stage after so long, to be resumed")] = 1e9,
     steps: Annotated[str, typer.Option(help="other lengths, as audio=9000,video=6000")] = "",
+    fusion: Annotated[str, typer.Option(help=f"where both meet: {', '.join(FUSIONS)}")] = Size.fusion,
     seed: int = 1,
     smoke: Annotated[bool, typer.Option(help="the whole recipe in miniature")] = False,
 ) -> None:
@@ -175,7 +178,9 @@ def main(
     recipes = {name: replace(recipe, seed=seed) for name, recipe in (SMOKE if smoke else FULL).items()}
     for name, count in (pair.split("=") for pair in steps.split(",") if pair):
         recipes[name] = replace(recipes[name], steps=int(count))
-    size = Size(tokens=len(TOKENS))
+    if fusion not in FUSIONS:
+        raise UserError(f"--fusion {fusion}: there are {', '.join(FUSIONS)}")
+    size = Size(tokens=len(TOKENS), fusion=fusion)
 
     def trained(name: str, network: N) -> N:
         network.load_state_dict(

@@ -1,5 +1,5 @@
-"""How well the networks read speech they were not trained on, as whole utterances through the same masks as
-live."""
+"""How well the networks read speech they were not trained on: streams of several utterances, through the same
+masks as live."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,8 @@ from engines.speech.dataset import Corpus, Lips, Utterance
 from engines.speech.score import WordErrorRate, word_error_rate
 from engines.speech.vocabulary import BLANK, TOKENS
 
-LEAD = 8 * FRAME  # silence around each utterance, samples
+SENTENCES = 3  # in a stream
+LEAD = 12  # frames of silence before each, and after the last
 CHOOSING = "chosen by"  # figures of speakers by which checkpoints are chosen, none of whom is measured on
 CHOSEN_BY = "+steph2"  # a synthetic voice
 
@@ -42,25 +43,55 @@ def greedy(log_probs: Tensor) -> list[list[str]]:
     return texts
 
 
-def sounds_of(corpus: Corpus, clips: Sequence[Utterance], lead: int) -> tuple[Tensor, Tensor]:
-    """sound [B,N] of whole chunks with ``lead`` samples of silence at each end, and where it is not
-    silence."""
-    longest = max(u.end - u.start for u in clips) + 2 * lead
-    n = whole_chunks(-(-longest // FRAME)) * FRAME
+@dataclass(frozen=True)
+class Talks:
+    """Streams of SENTENCES clips.  sound [B,N]; speaking [B,N], 1 in a clip; texts: the words of each stream.
+
+    mouths uint8 [B,T,88,88] and present [B,T]: None without lips.
+    """
+
+    sound: Tensor
+    speaking: Tensor
+    texts: list[list[str]]
+    mouths: Tensor | None = None
+    present: Tensor | None = None
+
+
+def talks_of(corpus: Corpus, clips: Sequence[Utterance], lead: int, lips: Lips | None = None) -> Talks:
+    """The clips, one after another, with ``lead`` frames of silence around each; lips are then at rest."""
     device = corpus.sound.device
-    sound, speaking = torch.zeros(len(clips), n, device=device), torch.zeros(len(clips), n, device=device)
-    for i, u in enumerate(clips):
-        sound[i, lead : lead + u.end - u.start] = corpus.sound[u.start : u.end].float() / 32768.0
-        speaking[i, lead : lead + u.end - u.start] = 1
-    return sound, speaking
+    rows = [clips[i : i + SENTENCES] for i in range(0, len(clips), SENTENCES)]
+
+    def taken(clip: Utterance) -> int:
+        return max(-(-(clip.end - clip.start) // FRAME), lips.clips[clip.id][1] if lips else 0)
+
+    frames = whole_chunks(max(sum(taken(clip) + lead for clip in row) for row in rows) + lead)
+    sound, speaking = torch.zeros(2, len(rows), frames * FRAME, device=device)
+    index = torch.zeros(len(rows), frames, dtype=torch.long, device=device)
+    for i, row in enumerate(rows):
+        at = lead
+        for clip in row:
+            first, n = at * FRAME, clip.end - clip.start
+            sound[i, first : first + n] = corpus.sound[clip.start : clip.end].float() / 32768.0
+            speaking[i, first : first + n] = 1
+            if lips:
+                begin, count = lips.clips[clip.id]
+                index[i, at : at + count] = torch.arange(begin, begin + count, device=device)
+                index[i, at + count :] = begin + count - 1
+            at += taken(clip) + lead
+    texts = [[word for clip in row for word in clip.text] for row in rows]
+    if lips is None:
+        return Talks(sound, speaking, texts)
+    return Talks(sound, speaking, texts, crop(lips.pictures[index]), torch.ones(index.shape, device=device))
 
 
-def noisy(sound: Tensor, speaking: Tensor, corpus: Corpus, noise: Tensor, kind: str, snr_db: float) -> Tensor:
+def noisy(talks: Talks, corpus: Corpus, noise: Tensor, kind: str, snr_db: float) -> Tensor:
     """The same noise for the same batch every time."""
+    sound = talks.sound
     g = torch.Generator(sound.device).manual_seed(7)
     b, n = sound.shape
     added = augment.babble(corpus.sound, b, n, g) if kind == "babble" else augment.stretches(noise, b, n, g)
-    return augment.mix(sound, added, torch.full((b, 1), snr_db, device=sound.device), speaking)
+    return augment.mix(sound, added, torch.full((b, 1), snr_db, device=sound.device), talks.speaking)
 
 
 @torch.no_grad()
@@ -92,34 +123,22 @@ def validate_audio(
             conditions += [("noise", 5.0), ("babble", 5.0)]
         elif name.startswith("GRID"):
             conditions += [(kind, snr) for kind in ("noise", "babble") for snr in (10.0, 0.0, -5.0)]
-        sound, speaking = sounds_of(corpus, clips, LEAD)
+        talks = talks_of(corpus, clips, LEAD)
         for kind, snr in conditions:
-            heard = sound if kind == "clean" else noisy(sound, speaking, corpus, noise, kind, snr)
-            outputs, _ = network(mel(heard), network.initial(len(clips), sound.device))  # type: ignore[operator]
+            heard = talks.sound if kind == "clean" else noisy(talks, corpus, noise, kind, snr)
+            outputs, _ = network(mel(heard), network.initial(len(heard), heard.device))  # type: ignore[operator]
             label = f"audio, {name}, {kind}" + ("" if kind == "clean" else f" {snr:g} dB")
-            figures[label] = word_error_rate([u.text for u in clips], greedy(outputs["log_probs"]))
+            figures[label] = word_error_rate(talks.texts, greedy(outputs["log_probs"]))
     return Report(figures)
-
-
-def pictures_of(lips: Lips, clips: Sequence[Utterance], frames: int) -> tuple[Tensor, Tensor]:
-    """mouths uint8 [B,frames,88,88] and present [B,frames]."""
-    size = lips.pictures.shape[-1]
-    pictures = torch.zeros(len(clips), frames, size, size, dtype=torch.uint8, device=lips.pictures.device)
-    present = torch.zeros(len(clips), frames, device=lips.pictures.device)
-    for i, u in enumerate(clips):
-        first, count = lips.clips[u.id]
-        count = min(count, frames)
-        pictures[i, :count], present[i, :count] = lips.pictures[first : first + count], 1
-    return crop(pictures), present
 
 
 @torch.no_grad()
 def validate_video(network: nn.Module, corpus: Corpus, lips: Lips) -> Report:
     clips = [u for u in corpus.select("validation", ["grid"]) if u.id in lips.clips][:120]
-    frames = whole_chunks(max(lips.clips[u.id][1] for u in clips))
-    mouths, present = pictures_of(lips, clips, frames)
-    outputs, _ = network(mouths, present, network.initial(len(clips), mouths.device))  # type: ignore[operator]
-    rate = word_error_rate([u.text for u in clips], greedy(outputs["log_probs"]))
+    talks = talks_of(corpus, clips, 0, lips)
+    assert talks.mouths is not None
+    outputs, _ = network(talks.mouths, talks.present, network.initial(len(talks.mouths), talks.sound.device))  # type: ignore[operator]
+    rate = word_error_rate(talks.texts, greedy(outputs["log_probs"]))
     return Report({f"video, GRID s1 validation, {CHOOSING}": rate})
 
 
@@ -134,22 +153,22 @@ def validate_fusion(
     mel: augment.LogMelTorch,
 ) -> Report:
     clips = [u for u in corpus.select("validation", ["grid"]) if u.id in lips.clips][:120]
-    sound, speaking = sounds_of(corpus, clips, 0)
-    frames, device = sound.shape[1] // FRAME, sound.device
-    mouths, present = pictures_of(lips, clips, frames)
-    seen, _ = video(mouths, present, video.initial(len(clips), device))  # type: ignore[operator]
+    talks = talks_of(corpus, clips, 0, lips)
+    assert talks.present is not None
+    rows, device = len(talks.sound), talks.sound.device
+    seen, _ = video(talks.mouths, talks.present, video.initial(rows, device))  # type: ignore[operator]
     figures = {}
     for kind, snr in (("clean", 99.0), *((k, s) for k in ("noise", "babble") for s in (10.0, 0.0, -5.0))):
-        sounding = sound if kind == "clean" else noisy(sound, speaking, corpus, noise, kind, snr)
-        heard, _ = audio(mel(sounding), audio.initial(len(clips), device))  # type: ignore[operator]
+        sounding = talks.sound if kind == "clean" else noisy(talks, corpus, noise, kind, snr)
+        heard, _ = audio(mel(sounding), audio.initial(rows, device))  # type: ignore[operator]
         both, _ = fusion(  # type: ignore[operator]
             heard["encoding"],
             seen["encoding"],
-            torch.ones_like(present),
-            present,
-            fusion.initial(len(clips), device),  # type: ignore[operator]
+            torch.ones_like(talks.present),
+            talks.present,
+            fusion.initial(rows, device),  # type: ignore[operator]
         )
         for name, outputs in (("audio", heard), ("video", seen), ("both", both)):
             label = f"{name}, GRID s1, {kind}" + ("" if kind == "clean" else f" {snr:g} dB")
-            figures[label] = word_error_rate([u.text for u in clips], greedy(outputs["log_probs"]))
+            figures[label] = word_error_rate(talks.texts, greedy(outputs["log_probs"]))
     return Report(figures)

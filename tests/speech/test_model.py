@@ -3,12 +3,21 @@ import dataclasses
 import pytest
 import torch
 
-from engines.speech.model import CHUNK, Audio, Fusion, Size, Video
+from engines.speech.model import CHUNK, FUSIONS, Audio, Fusion, Size, Video, fusion_of
 
 SIZE = dataclasses.replace(
     Size(tokens=7), width=32, audio_layers=2, video_layers=2, fusion_layers=2, context=12
 )
 CHUNKS = 6
+
+
+def fusion(setting):
+    return lambda size: Fusion(dataclasses.replace(size, fusion=setting))
+
+
+KINDS = {"audio": Audio, "video": Video, **{setting: fusion(setting) for setting in FUSIONS}}
+every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+every_fusion = pytest.mark.parametrize("setting", FUSIONS)
 
 
 def scrambled(network):
@@ -39,7 +48,7 @@ def chunk_of(kind, inputs, i):
     return [x[:, i * step : (i + 1) * step] for x in inputs]
 
 
-@pytest.mark.parametrize("kind", [Audio, Video, Fusion])
+@every_kind
 @torch.no_grad()
 def test_streaming_equals_the_whole_utterance(kind):
     network, inputs = scrambled(kind(SIZE)), example(kind)
@@ -56,7 +65,7 @@ def test_streaming_equals_the_whole_utterance(kind):
         torch.testing.assert_close(got, expected, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("kind", [Audio, Video, Fusion])
+@every_kind
 @torch.no_grad()
 def test_nothing_after_a_chunk_changes_it(kind):
     network, inputs = scrambled(kind(SIZE)), example(kind)
@@ -92,15 +101,21 @@ def test_a_missing_picture_is_not_looked_at():
     )
 
 
+@every_fusion
 @torch.no_grad()
-def test_fusion_ignores_a_modality_that_is_not_there():
-    network, (audio, video, _, _) = scrambled(Fusion(SIZE)), example(Fusion)
+def test_fusion_ignores_a_modality_that_is_not_there(setting):
+    network, (audio, video, _, _) = scrambled(fusion(setting)(SIZE)), example(Fusion)
     ones, none = torch.ones(2, audio.shape[1]), torch.zeros(2, audio.shape[1])
     start = network.initial(2, torch.device("cpu"))
     one, _ = network(audio, video, ones, none, start)
     other, _ = network(audio, video * -3, ones, none, start)
     assert torch.equal(one["log_probs"], other["log_probs"])
     assert torch.all(one["reliability"][..., 1] == 0)
+
+
+@every_fusion
+def test_weights_tell_which_fusion_they_are_of(setting):
+    assert fusion_of(fusion(setting)(SIZE).state_dict()) == setting
 
 
 def test_the_whole_recogniser_stays_within_its_budget():
