@@ -12,7 +12,6 @@ import json
 import multiprocessing
 import os
 import subprocess
-import sys
 import zlib
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -26,6 +25,7 @@ import typer
 from numpy.typing import NDArray
 from rich.progress import Progress
 
+from engines.command import command
 from engines.speech import accents, festival, prompts
 from engines.speech.layouts import find_clips
 from engines.speech.recordings import fsdd_files
@@ -228,7 +228,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    command(main)

@@ -18,6 +18,7 @@ import typer
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from engines.command import command
 from engines.engine import BATCH, Arrays, next_state, open_engine, zero_state
 from engines.speech.model import CHUNK, Audio, Fusion, Size, State, Video, fusion_of
 from engines.speech.vocabulary import TOKENS
@@ -188,4 +189,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command(main)

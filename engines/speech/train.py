@@ -6,7 +6,6 @@ without a camera the transcript is the audio network's to the bit.  Then export
 (``engines/speech/export.py``).
 """
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +14,7 @@ import torch
 import typer
 from torch import Tensor, nn
 
+from engines.command import command
 from engines.speech import augment, augment_lips
 from engines.speech.ahead import ahead
 from engines.speech.batches import PairBatches, SoundBatches
@@ -24,7 +24,7 @@ from engines.speech.export import export_all
 from engines.speech.losses import agreement_loss, speaking_samples, speech_loss
 from engines.speech.model import FUSIONS, Audio, Fusion, Size, Video
 from engines.speech.recipe import FULL, HOLD_OUT, PAIRS, SHARES, SMOKE, Recipe
-from engines.speech.stage import N, Stopped, run_stage
+from engines.speech.stage import N, run_stage
 from engines.speech.validate import Report, validate_audio, validate_fusion, validate_video
 from engines.speech.vocabulary import TOKENS
 from nodes.runtime.errors import UserError
@@ -207,11 +207,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except Stopped as stopped:
-        print(stopped)
-        sys.exit(3)
+    command(main)
