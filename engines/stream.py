@@ -36,7 +36,7 @@ class Stream:
         if unknown:
             raise ModelError(f"{path}: takes {unknown[0]}, which nothing gives it; wrong model file")
         self.metadata = self._engine.metadata
-        self.temperature = self._read_temperature()
+        self.temperature = self.number("temperature", 1.0, 0.01, 100.0)
         self.reset()
 
     def reset(self) -> None:
@@ -67,14 +67,16 @@ class Stream:
                     "wrong model file"
                 )
 
-    def _read_temperature(self) -> float:
-        text = self.metadata.get("temperature", "1")
+    def number(self, name: str, otherwise: float, least: float, most: float) -> float:
+        """What its metadata says under ``name``; ``otherwise`` where it says nothing.
+
+        Raises ModelError where that is no number from ``least`` to ``most``.
+        """
+        text = self.metadata.get(name, str(otherwise))
         try:
-            temperature = float(text)
+            found = float(text)
         except ValueError:
-            temperature = 0.0
-        if not 0.01 <= temperature <= 100:
-            raise ModelError(
-                f"{self.path}: its metadata has temperature {text[:40]!r}, no number; re-export it"
-            )
-        return temperature
+            found = float("nan")
+        if not least <= found <= most:
+            raise ModelError(f"{self.path}: its metadata has {name} {text[:40]!r}, no number; re-export it")
+        return found

@@ -1,9 +1,14 @@
-"""Confidence that can be believed: ``python -m engines.speech.calibrate DATA``.
+"""What a model's numbers are worth: ``python -m engines.speech.calibrate DATA``.
 
 Each model's log-probabilities are divided by one temperature before a word's confidence is read off them (Guo
 et al. 2017).  It is the one under which the words of half of the clips that were kept out of training are the
 most likely to be right or wrong as they are; the expected calibration error is printed for the other half.
-The temperature goes into the model file's metadata.  It changes no word: decoding does not use it.
+It changes no word: decoding does not use it.
+
+Likeness.  How alike sound and lips are where they belong together depends on the training; it is measured on
+the same clips, and the nodes take it as 1.
+
+Both go into the metadata of the model files.
 """
 
 from collections.abc import Sequence
@@ -27,7 +32,9 @@ from engines.speech.evaluation.replay import record
 from engines.speech.layouts import Clip, find_clips
 from engines.speech.score import Calibration, calibration, right_words
 from engines.speech.vocabulary import TOKENS
+from nodes.perception.sync import Sync
 from nodes.perception.transcribe import WEIGHTS
+from nodes.perception.trust import SPOKEN
 from nodes.runtime.messages import FRAME_NS
 
 TEMPERATURES = np.geomspace(0.3, 5.0, 60)
@@ -54,21 +61,21 @@ class Listening:
     """Opens models that note what they answer, by name."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, list[np.ndarray]] = {}
+        self.answers: dict[str, list[Arrays]] = {}
 
     def open(self, path: Path, require: Spec | None = None) -> Engine:
         return _Noting(open_engine(path, require), self.answers.setdefault(path.stem, []))
 
 
 class _Noting:
-    def __init__(self, engine: Engine, answers: list[np.ndarray]) -> None:
+    def __init__(self, engine: Engine, answers: list[Arrays]) -> None:
         self._engine, self._answers = engine, answers
         self.backend, self.metadata = engine.backend, engine.metadata
         self.inputs, self.outputs = engine.inputs, engine.outputs
 
     def run(self, feeds: Arrays) -> Arrays:
         outputs = self._engine.run(feeds)
-        self._answers.append(outputs["log_probs"][0])
+        self._answers.append(outputs)
         return outputs
 
 
@@ -84,7 +91,8 @@ def listen(clip: Clip, backgrounds: Backgrounds, weights: str) -> dict[str, list
         Hearing(weights, opener=listening.open).words(sound, take.faces)
         for name, answers in listening.answers.items():
             if answers and not (name == "video" and condition.kind):
-                said.setdefault(name, []).append(Said(np.concatenate(answers), take.words))
+                log_probs = np.concatenate([each["log_probs"][0] for each in answers])
+                said.setdefault(name, []).append(Said(log_probs, take.words))
     return said
 
 
@@ -109,28 +117,51 @@ def error(said: Sequence[Said], temperature: float) -> Calibration | None:
     return calibration(*judged(said, temperature))
 
 
-def write_temperature(model: Path, temperature: float) -> None:
-    """Puts it into the metadata of the ONNX file; everything else stays."""
+def likeness(clip: Clip, weights: str) -> float | None:
+    """The mean cosine of voice and lips at the end of the clip, in quiet; None where it cannot be told."""
+    take, listening, sync = record(clip), Listening(), Sync()
+    Hearing(weights, opener=listening.open).words(take.sound, take.faces)
+    heard, seen = listening.answers["audio"], listening.answers["video"]
+    if len(heard) != len(seen):  # a chunk without a face: which are of the same time is not known
+        return None
+    for sound, lips in zip(heard, seen, strict=True):
+        spoken = sound["voice"][0] >= SPOKEN
+        sync.push(sound["agreement"][0], lips["agreement"][0], spoken, np.ones_like(spoken))
+    return sync.agreement()
+
+
+def note(model: Path, name: str, value: float) -> None:
+    """Puts a number into the metadata of the ONNX file; everything else stays."""
     content = onnx.load(str(model))
     metadata = {entry.key: entry.value for entry in content.metadata_props}
-    onnx.helper.set_model_props(content, {**metadata, "temperature": f"{temperature:.4g}"})
+    onnx.helper.set_model_props(content, {**metadata, name: f"{value:.4g}"})
     onnx.save(content, str(model))
 
 
 def calibrate(data: Path, weights: Path, count: int, console: Console) -> None:
-    """Fits, writes and reports the temperature of each model in ``weights``."""
+    """Fits, writes and reports the temperature of each model in ``weights``, and the likeness."""
     clips = choose(find_clips(data), count, True, "", data)
     backgrounds = Backgrounds(usual("noise"), usual("babble"), clips)
+    alike: list[float | None] = []
     halves: tuple[dict[str, list[Said]], dict[str, list[Said]]] = ({}, {})
     with Progress(*COLUMNS, console=console) as progress:
         for index, clip in enumerate(progress.track(clips, description="clips")):
             for name, said in listen(clip, backgrounds, str(weights)).items():
                 halves[index % 2].setdefault(name, []).extend(said)
+            alike.append(likeness(clip, str(weights)))
+    if known := [each for each in alike if each is not None]:
+        note(weights / "audio.onnx", "likeness", max(0.05, float(np.median(known))))
+        console.print(
+            f"likeness of voice and lips that belong together: {np.median(known):.2f} in the median of "
+            f"{len(known)} clips, nine in ten above {np.quantile(known, 0.1):.2f}",
+            highlight=False,
+            soft_wrap=True,
+        )
     for name in MODELS:
         fitted, kept = halves[0].get(name, []), halves[1].get(name, [])
         if fitted:
             temperature = fit(fitted)
-            write_temperature(weights / f"{name}.onnx", temperature)
+            note(weights / f"{name}.onnx", "temperature", temperature)
             before, after = error(kept, 1.0), error(kept, temperature)
             console.print(
                 f"{name}: temperature {temperature:.2f}; expected calibration error on the other clips "
@@ -145,7 +176,7 @@ def main(
     weights: Annotated[Path, typer.Option(help="folder of the models, which are changed")] = WEIGHTS,
     clips: Annotated[int, typer.Option(help="how many of those kept out of training, 0 for all")] = 60,
 ) -> None:
-    """Fit the temperature of each model's confidence and write it into the model."""
+    """Measure what the models' numbers are worth and write it into the models."""
     calibrate(data, weights, clips, Console())
 
 

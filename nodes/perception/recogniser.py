@@ -30,13 +30,15 @@ from nodes.runtime.messages import CHUNK_FRAMES, MOUTH_SIZE, Face
 CARRY_ON = 12
 HEARD_BY = {"av": "av", "audio": "a", "video": "v", "none": ""}
 LEAST = 0.05  # share of the say with which sound or lips count as heard or read
+LIKENESS = 0.5  # of a model that was never calibrated
 
 
 @dataclass(frozen=True)
 class Evidence:
     """What the sound, or the lips of one face, say by themselves of who speaks in one chunk.
 
-    agreement: float32 [4, 64], unit vectors, alike where sound and lips belong together.
+    agreement: float32 [4, 64].  The product of a frame's of sound and of lips is about 1 where they belong
+    together as those do that the models know (``engines.speech.calibrate``), about 0 where they do not.
     voice: float32 [4], probability of speech.  there: bool [4], the frames that were heard or seen.
     """
 
@@ -96,6 +98,7 @@ class Recogniser:
                 raise ModelError(
                     f"{stream.path}: knows other words than the audio model beside it; use one export"
                 )
+        self._likeness = np.float32(self._audio.number("likeness", LIKENESS, 0.05, 1.0))
         self._mel = LogMel()
         self._fallback = Fallback()
         self._trust = Trust()
@@ -148,7 +151,8 @@ class Recogniser:
     def _hear_sound(self, chunk: Chunk) -> Arrays | None:
         if chunk.samples is None:
             return None
-        return self._audio.run({"features": self._mel.push(chunk.samples)[None]})
+        heard = self._audio.run({"features": self._mel.push(chunk.samples)[None]})
+        return {**heard, "agreement": heard["agreement"] / self._likeness}
 
     def _look(self, chunk: Chunk) -> dict[FaceId, Arrays]:
         """What the video engine says of each face; the state of one out of sight for two chunks is let go."""

@@ -7,8 +7,8 @@ from nodes.perception.sync import TOGETHER, Sync
 from nodes.runtime.facetrack import FaceId
 
 # Another face is read instead once its agreement is so high, and so much higher than that of the one that is
-# read, in so many chunks on end.  The first two go with the weights, as TOGETHER does.
-LEAST, LEAD, INSISTENCE = 0.14, 0.07, 2
+# read, in so many chunks on end.
+LEAST, LEAD, INSISTENCE = 0.28, 0.14, 2
 
 
 class Speakers:
@@ -65,7 +65,7 @@ class Speakers:
         return {face: None if (peak := found[face]) is None else peak >= level for face in self._lips}
 
     def agreements(self) -> dict[FaceId, float | None]:
-        """Mean cosine of each face's lips and the voice, None where it cannot be told."""
+        """Mean likeness of each face's lips and the voice, None where it cannot be told."""
         return {face: sync.agreement() for face, sync in self._syncs.items()}
 
     def choose(self, read: FaceId) -> FaceId:

@@ -15,9 +15,9 @@ LAGS = 7
 FRAMES, RECENT = 75, 50
 # Fewer pairs of spoken frames than these say nothing of the offset, and of whether they belong together.
 OFFSET_PAIRS, AGREEMENT_PAIRS = 25, 15
-# Mean cosine from which lips and voice belong together.  It goes with the weights: ``python -m
+# From this on lips and voice belong together; 1 is as alike as those are that the models know.  ``python -m
 # benchmarks.agreement`` prints where those that do and those that do not part best.
-TOGETHER = 0.35
+TOGETHER = 0.71
 
 
 class Sync:
@@ -29,7 +29,8 @@ class Sync:
         self._there = np.zeros((0, 2), bool)
 
     def push(self, sound: np.ndarray, lips: np.ndarray, spoken: np.ndarray, seen: np.ndarray) -> None:
-        """sound, lips: unit vectors float32 [T, 64].  spoken, seen: bool [T], frames that can be compared."""
+        """sound, lips: float32 [T, 64], see ``recogniser.Evidence``.  spoken, seen: bool [T], which of their
+        frames can be compared."""
         if not len(self._sound):
             self._sound, self._lips = sound[:0], lips[:0]
         there = np.stack([spoken, seen], axis=1)
@@ -51,25 +52,25 @@ class Sync:
         return (peak - LAGS + shift) * FRAME_NS / 1e6
 
     def agreement(self) -> float | None:
-        """Mean cosine of voice and lips at the lag where it is highest; None where it cannot be told."""
+        """Mean likeness of voice and lips at the lag where it is highest; None where it cannot be told."""
         curve = self.curve(RECENT, AGREEMENT_PAIRS)
         return None if curve is None else float(curve.max())
 
     def curve(self, frames: int, least: int) -> np.ndarray | None:
-        """Mean cosine at lags -7 to 7 over the last ``frames``, float64 [15].
+        """Mean likeness at lags -7 to 7 over the last ``frames``, float64 [15].
 
         None where a lag has fewer than ``least`` pairs.
         """
-        cosines, pairs = self.sums(frames)
-        return cosines / pairs if pairs.min() >= least else None
+        alike, pairs = self.sums(frames)
+        return alike / pairs if pairs.min() >= least else None
 
     def sums(self, frames: int) -> tuple[np.ndarray, np.ndarray]:
-        """At lags -7 to 7 over the last ``frames``: sum of the cosines, and of how many; float64 [15]."""
+        """At lags -7 to 7 over the last ``frames``: sum of the likenesses, and of how many; float64 [15]."""
         sound, lips, there = self._sound[-frames:], self._lips[-frames:], self._there[-frames:]
-        cosines = sound.astype(np.float64) @ lips.T.astype(np.float64)
+        alike = sound.astype(np.float64) @ lips.T.astype(np.float64)
         pairs = there[:, :1] & there[:, 1]
         sums, counts = np.zeros(2 * LAGS + 1), np.zeros(2 * LAGS + 1)
         for i, lag in enumerate(range(-LAGS, LAGS + 1)):
             usable = np.diagonal(pairs, lag)
-            sums[i], counts[i] = np.diagonal(cosines, lag)[usable].sum(), usable.sum()
+            sums[i], counts[i] = np.diagonal(alike, lag)[usable].sum(), usable.sum()
         return sums, counts

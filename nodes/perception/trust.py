@@ -15,12 +15,11 @@ from nodes.perception.sync import FRAMES, LAGS, Sync
 SPOKEN = 0.5  # probability of voice
 REACH = 3  # frames that lips may be late or early, 120 ms
 PRIOR = 4.0  # frames of doubt: what is known of less is believed less
-# Between which two values each counts from not at all to wholly: the mean cosine of voice and lips at the
+# Between which two values each counts from not at all to wholly: the mean likeness of voice and lips at the
 # best lag; the probability of the likeliest word over spoken frames, by the lips, and by the sound (where it
 # tells next to nothing, and where it needs no help); the spoken frames from which that is known.  They were
 # set on clips that lips may be learnt from and on rendered strangers; ``benchmarks.never_worse`` judges them.
-# AGREE goes with the weights, as ``sync.TOGETHER`` does.
-AGREE = (0.2, 0.27)
+AGREE = (0.41, 0.55)
 READ, READ_AT_ALL = (0.15, 0.3), (0.12, 0.25)
 NOTHING, WELL = (0.03, 0.12), (0.3, 0.5)
 ENOUGH = (4.0, 10.0)
@@ -61,8 +60,8 @@ class Trust:
 
     def _agreement(self) -> float:
         """Of voice and lips at the lag where it is highest; 0 where that is further off than REACH."""
-        cosines, pairs = self._sync.sums(FRAMES)
-        curve = cosines / (pairs + PRIOR)
+        alike, pairs = self._sync.sums(FRAMES)
+        curve = alike / (pairs + PRIOR)
         peak = int(curve.argmax())
         return float(curve[peak]) if abs(peak - LAGS) <= REACH else 0.0
 

@@ -48,8 +48,8 @@ UNSURE = 0.25
 
 
 def test_lips_that_move_with_the_voice_earn_a_say():
-    # A cosine of 0.39, a little less than that of one's own lips (``benchmarks.agreement``).
-    alike = ONE + 0.3 * np.random.default_rng(3).standard_normal(ONE.shape)
+    # A little less alike than the lips that the models know are in the median.
+    alike = ONE + 0.1 * np.random.default_rng(3).standard_normal(ONE.shape)
     told = gates(ONE, (alike / np.linalg.norm(alike, axis=1, keepdims=True)).astype(np.float32), UNSURE, 0.6)
     assert told[0] < 0.5 < min(told[2:])
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engines.engine import open_engine
 from engines.golden import golden_error, golden_path
-from engines.speech.calibrate import Said, error, fit, write_temperature
+from engines.speech.calibrate import Said, error, fit, note
 from engines.speech.decode import Beam, Greedy
 from engines.speech.vocabulary import TOKENS
 from nodes.perception.transcribe import WEIGHTS
@@ -73,8 +73,8 @@ def test_the_model_keeps_everything_but_its_temperature(tmp_path):
         shutil.copy(path, tmp_path)
     model = tmp_path / "fusion.onnx"
     before = onnx.load(str(model))
-    write_temperature(model, 1.25)
-    write_temperature(model, 1.375)
+    note(model, "temperature", 1.25)
+    note(model, "temperature", 1.375)
     after = onnx.load(str(model))
     assert after.graph == before.graph
     engine = open_engine(model)
