@@ -58,24 +58,24 @@ class Said:
 
 
 class Listening:
-    """Opens models that note what they answer, by name."""
+    """Opens models that note what they answer: (name, outputs), in the order in which they were asked."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, list[Arrays]] = {}
+        self.answers: list[tuple[str, Arrays]] = []
 
     def open(self, path: Path, require: Spec | None = None) -> Engine:
-        return _Noting(open_engine(path, require), self.answers.setdefault(path.stem, []))
+        return _Noting(path.stem, open_engine(path, require), self.answers)
 
 
 class _Noting:
-    def __init__(self, engine: Engine, answers: list[Arrays]) -> None:
-        self._engine, self._answers = engine, answers
+    def __init__(self, name: str, engine: Engine, answers: list[tuple[str, Arrays]]) -> None:
+        self._name, self._engine, self._answers = name, engine, answers
         self.backend, self.metadata = engine.backend, engine.metadata
         self.inputs, self.outputs = engine.inputs, engine.outputs
 
     def run(self, feeds: Arrays) -> Arrays:
         outputs = self._engine.run(feeds)
-        self._answers.append(outputs)
+        self._answers.append((self._name, outputs))
         return outputs
 
 
@@ -89,9 +89,10 @@ def listen(clip: Clip, backgrounds: Backgrounds, weights: str) -> dict[str, list
         listening = Listening()
         sound = take.with_sound(backgrounds.add(clip, take.samples, spoken, condition))
         Hearing(weights, opener=listening.open).words(sound, take.faces)
-        for name, answers in listening.answers.items():
+        for name in MODELS:
+            answers = [outputs["log_probs"][0] for of, outputs in listening.answers if of == name]
             if answers and not (name == "video" and condition.kind):
-                log_probs = np.concatenate([each["log_probs"][0] for each in answers])
+                log_probs = np.concatenate(answers)
                 said.setdefault(name, []).append(Said(log_probs, take.words))
     return said
 
@@ -118,16 +119,20 @@ def error(said: Sequence[Said], temperature: float) -> Calibration | None:
 
 
 def likeness(clip: Clip, weights: str) -> float | None:
-    """The mean cosine of voice and lips at the end of the clip, in quiet; None where it cannot be told."""
+    """The mean cosine of voice and lips when it is told last, in quiet; None where it never is."""
     take, listening, sync = record(clip), Listening(), Sync()
     Hearing(weights, opener=listening.open).words(take.sound, take.faces)
-    heard, seen = listening.answers["audio"], listening.answers["video"]
-    if len(heard) != len(seen):  # a chunk without a face: which are of the same time is not known
-        return None
-    for sound, lips in zip(heard, seen, strict=True):
-        spoken = sound["voice"][0] >= SPOKEN
-        sync.push(sound["agreement"][0], lips["agreement"][0], spoken, np.ones_like(spoken))
-    return sync.agreement()
+    sound: Arrays | None = None
+    found: float | None = None
+    for name, outputs in listening.answers:
+        if name == "audio":
+            sound = outputs
+        elif name == "video" and sound is not None:  # of the same chunk
+            spoken = sound["voice"][0] >= SPOKEN
+            sync.push(sound["agreement"][0], outputs["agreement"][0], spoken, np.ones_like(spoken))
+            now = sync.agreement()
+            found = found if now is None else now
+    return found
 
 
 def note(model: Path, name: str, value: float) -> None:

@@ -27,10 +27,11 @@ class Hearing:
         return Hearing, (self._options["weights"], self._options["grammar"], self._opener)
 
     def words(self, sound: Sequence[Message], faces: Sequence[Message]) -> list[Word]:
-        """Every word of every final.  An input without messages is one that nothing is connected to."""
+        """Every word of every final, to the end.  An input without messages is one that is not connected."""
         wired = frozenset(port for port, messages in (("audio", sound), ("face", faces)) if messages)
         node = self._node(**self._options)
         node.open(Context(name="transcribe", live=False, wired=wired))
         told = node.step(sorted([*sound, *faces], key=lambda message: message.t_end_ns))
+        told += node.flush()  # as at the end of a file: no sentence is lost that had not ended
         node.close()
         return [word for m in told if isinstance(m, Transcript) and m.final for word in m.words]

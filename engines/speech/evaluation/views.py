@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from engines.speech.evaluation.replay import Cover, Take, faces_of, nothing
-from nodes.runtime.messages import FRAME_NS, Face, Message, Picture
+from nodes.runtime.messages import CHUNK_NS, FRAME_NS, Audio, Face, Message, Picture
 
 # Pictures are lost for so long at a time: ten frames, long enough that lip reading starts anew after it.
 LOSS_NS = 10 * FRAME_NS
@@ -56,12 +56,13 @@ class Views:
         self._covered: dict[float, list[Message]] = {}
 
     def of(self, seen: Seen) -> list[Message]:
-        """The face messages; those of a stand-in go on only as long as the clip."""
+        """The face messages; those of a stand-in go on only as long as there is sound to go with them."""
         take = self._take
         stand_in = self._others[seen.other] if seen.other else take
         assert stand_in is not None, f"nobody to stand in for {seen}"
         faces = self._cover(seen.covered) if seen.covered and not seen.other else stand_in.faces
-        faces = [face for face in faces if face.t_start_ns < take.end_ns]
+        end_ns = _whole_chunks(take.sound) if seen.other else take.end_ns
+        faces = [face for face in faces if face.t_start_ns < end_ns]
         if seen.late_ms:
             faces = _late(faces, seen.late_ms * 1_000_000, take.end_ns)
         if seen.missing:
@@ -76,6 +77,12 @@ class Views:
         if share not in self._covered:
             self._covered[share] = faces_of(self._take.clip, hand(self._take.faces, share))
         return self._covered[share]
+
+
+def _whole_chunks(sound: Sequence[Message]) -> int:
+    """Until when every chunk has sound, ns."""
+    end_ns = max((message.t_end_ns for message in sound if isinstance(message, Audio)), default=0)
+    return end_ns // CHUNK_NS * CHUNK_NS
 
 
 def lost_spans(take: Take, share: float) -> list[tuple[int, int]]:
