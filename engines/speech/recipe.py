@@ -30,10 +30,11 @@ SHARES = {
 }  # fmt: skip
 PAIRS = ("grid",)
 
-FULL = {  # canvases of 11.5 s and 9.6 s: a network sees some 12 s back
-    "audio": Recipe(steps=7500, batch=80, frames=288, peak_rate=1.5e-3),
-    "video": Recipe(steps=3500, batch=16, frames=240, peak_rate=1.2e-3),
-    "fusion": Recipe(steps=2000, batch=24, frames=240, peak_rate=1e-3),
+# Canvases of 11.5 s and 9.6 s: a network sees some 12 s back.  The seeds are those of the weights that ship.
+FULL = {
+    "audio": Recipe(steps=9000, batch=80, frames=288, peak_rate=1.5e-3, seed=3),
+    "video": Recipe(steps=4000, batch=16, frames=240, peak_rate=1.2e-3),
+    "fusion": Recipe(steps=4000, batch=24, frames=240, peak_rate=1e-3, seed=4),
 }
 SMOKE = {
     "audio": Recipe(steps=30, batch=4, frames=100, peak_rate=1e-3, warm_up=5, average=0.9),

@@ -34,6 +34,8 @@ engines = pytest.fixture(scripted, scope="module")
             lambda d: write_fusion(d / "fusion.onnx", temperature="hot"),
             "fusion.onnx: its metadata has temperature",
         ),
+        (lambda d: write_audio(d / "audio.onnx", likeness="near"), "audio.onnx: its metadata has likeness"),
+        (lambda d: write_audio(d / "audio.onnx", likeness="0"), "audio.onnx: its metadata has likeness"),
         (
             lambda d: write_fusion(d / "fusion.onnx", frames=8),
             "fusion.onnx: input audio must be float32[1, 4, 6], is float32",

@@ -1,6 +1,7 @@
-"""The temperature makes confidence honest, and never changes a word."""
+"""The temperature makes confidence honest, and never changes a word; likeness is that of lips that belong."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -10,13 +11,15 @@ from hypothesis import strategies as st
 
 from engines.engine import open_engine
 from engines.golden import golden_error, golden_path
-from engines.speech.calibrate import Said, error, fit, note
+from engines.speech.calibrate import Said, error, fit, likeness, note
 from engines.speech.decode import Beam, Greedy
+from engines.speech.layouts import find_clips
 from engines.speech.vocabulary import TOKENS
 from nodes.perception.transcribe import WEIGHTS
 from nodes.runtime.messages import FRAME_NS
 
 TRUE = 1.7
+GRID = Path(__file__).parents[3] / "shared/data/grid_s1"
 
 
 def log_softmax(values):
@@ -82,3 +85,13 @@ def test_the_model_keeps_everything_but_its_temperature(tmp_path):
     kept = {entry.key: entry.value for entry in before.metadata_props} | {"temperature": "1.375"}
     assert engine.metadata == kept
     assert golden_error(engine, golden_path(model)) < 1e-3
+
+
+@pytest.mark.skipif(not GRID.is_dir(), reason="no ../shared/data/grid_s1")
+def test_likeness_is_that_of_lips_with_their_own_voice():
+    one = next(clip for clip in find_clips(GRID) if clip.held_out)
+    own = likeness(one, "")
+    assert own is not None
+    assert own == likeness(one, ""), "it is not the same every time"
+    noted = float(open_engine(WEIGHTS / "audio.onnx").metadata["likeness"])
+    assert own == pytest.approx(noted, rel=0.25), "the weights that ship were calibrated for other networks"
