@@ -7,8 +7,8 @@ caller bounds, and with nothing else.
 
 Times.  The network sees no future and was taught by frame labels, so a word's frames come a little late: on
 GRID 120 ms after the word's start and 60 ms after its end (``START_LATE``, ``END_LATE``, in frames).  Set
-back by that, and not before the end of the word before, nine words in ten start within 51 ms of the label
-and end within 40 (40 validation clips; ``benchmarks.words`` prints it).
+back by that, and not before the end of the word before, nine words in ten start within 50 ms of the label
+and end within 50 (40 validation clips; ``benchmarks.words`` prints it).
 
 Confidence.  The highest posterior of the word in its spike, after division of the log-probabilities by
 the ``temperature`` in the model's metadata (Guo et al. 2017); 1 without one, as in the weights that ship,
