@@ -12,15 +12,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from benchmarks.measured.compared import compared
 from benchmarks.never_worse import ALLOWED, DATA, SENTENCES
 from engines.command import command
 from engines.speech.evaluation.hearing import Hearing
-from engines.speech.evaluation.measure import SOUND_ALONE, Bench, choose, measure_all
-from engines.speech.evaluation.noises import Backgrounds, Heard, usual
-from engines.speech.evaluation.results import Results, Score, digest, fingerprint, score
+from engines.speech.evaluation.measure import SOUND_ALONE, Bench, measure_all
+from engines.speech.evaluation.noises import Heard
+from engines.speech.evaluation.results import Results, Score, digest, score
 from engines.speech.evaluation.talk import talks
 from engines.speech.evaluation.views import Seen
-from engines.speech.layouts import find_clips
 from nodes.runtime.errors import UserError
 
 PAGE = Path(__file__).parents[1] / "docs" / "fusions.md"
@@ -126,28 +126,18 @@ def main(
 ) -> None:
     """Compare fusions by what each hears."""
     console = Console()
-    chosen = choose(find_clips(data), clips, True, "", data)
-    others = find_clips(strangers) if strangers else []
-    noise, babble = usual("noise"), usual("babble")
-    backgrounds = Backgrounds(noise, babble, chosen)
-    sounds = [sound for sound in SOUNDS if sound.kind in ("", *backgrounds.kinds)]
+    of = compared(data, clips, strangers)
+    sounds, others = of.sounds(SOUNDS), of.others
     views = VIEWS + ((STRANGER,) if others else ())
     jobs = jobs or len(os.sched_getaffinity(0))
     found: dict[str, tuple[Cells, Cells]] = {}
     for name, folder in folders(weights).items():
-        settings = {
-            "models": fingerprint(folder),
-            "data": data.name,
-            "strangers": strangers.name if strangers else "",
-            "noise": str(noise),
-            "babble": str(babble),
-            "conditions": [*map(str, sounds), *map(str, views)],
-        }
+        settings = of.settings(folder, sounds, views)
         told: list[Cells] = []
-        for asked, unknown in ((chosen, others), (talks(chosen, SENTENCES), talks(others, SENTENCES))):
+        for asked, unknown in ((of.chosen, others), (talks(of.chosen, SENTENCES), talks(others, SENTENCES))):
             console.print(f"{name}, {'single clips' if not told else 'streams'}", highlight=False)
             bench = Bench(
-                Hearing(str(folder)), backgrounds, sounds, views, lips_alone=False, strangers=unknown
+                Hearing(str(folder)), of.backgrounds, sounds, views, lips_alone=False, strangers=unknown
             )
             kept = Results(Path("runs") / f"fusions-{digest(settings)}-{len(told)}", settings)
             scores = score(measure_all(bench, asked, kept, console, jobs), SOUND_ALONE)

@@ -14,14 +14,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from benchmarks.measured.compared import compared
 from engines.command import command
 from engines.speech.evaluation.hearing import Hearing
-from engines.speech.evaluation.measure import SOUND_ALONE, Bench, choose, measure_all
-from engines.speech.evaluation.noises import KINDS, Backgrounds, Heard, usual
-from engines.speech.evaluation.results import Results, Score, digest, fingerprint, score
+from engines.speech.evaluation.measure import SOUND_ALONE, Bench, measure_all
+from engines.speech.evaluation.noises import KINDS, Heard
+from engines.speech.evaluation.results import Results, Score, digest, score
 from engines.speech.evaluation.talk import talks
 from engines.speech.evaluation.views import Seen
-from engines.speech.layouts import find_clips
 from engines.speech.score import WordErrorRate
 from nodes.perception.transcribe import WEIGHTS
 
@@ -137,37 +137,26 @@ def main(
 ) -> None:
     """Exit status 1 where a cell is worse than allowed."""
     console = Console()
-    chosen = choose(find_clips(data), clips, True, "", data)
-    others = find_clips(strangers) if strangers else []
-    noise, babble = usual("noise"), usual("babble")
-    backgrounds = Backgrounds(noise, babble, chosen)
-    sounds = [sound for sound in SOUNDS if sound.kind in ("", *backgrounds.kinds)]
+    of = compared(data, clips, strangers)
+    sounds, others = of.sounds(SOUNDS), of.others
     views = VIEWS + (STRANGERS if others else ())
-    models = fingerprint(Path(weights) if weights else WEIGHTS)
-    settings = {
-        "models": models,
-        "data": data.name,
-        "strangers": strangers.name if strangers else "",
-        "noise": str(noise),
-        "babble": str(babble),
-        "conditions": [*map(str, sounds), *map(str, views)],
-    }
+    settings = of.settings(Path(weights) if weights else WEIGHTS, sounds, views)
     results = Results(out or Path("runs") / f"never_worse-{digest(settings)}", settings)
     jobs = jobs or len(os.sched_getaffinity(0))
-    bench = Bench(Hearing(weights), backgrounds, sounds, views, lips_alone=False, strangers=others)
-    rows = measure_all(bench, chosen, results, console, jobs)
+    bench = Bench(Hearing(weights), of.backgrounds, sounds, views, lips_alone=False, strangers=others)
+    rows = measure_all(bench, of.chosen, results, console, jobs)
     views = TALK_VIEWS + (TALK_STRANGERS if others else ())
     bench = Bench(
-        Hearing(weights), backgrounds, sounds, views, lips_alone=False, strangers=talks(others, SENTENCES)
+        Hearing(weights), of.backgrounds, sounds, views, lips_alone=False, strangers=talks(others, SENTENCES)
     )
     streams = Results(
         results.folder / STREAMS, {**settings, "conditions": [*map(str, sounds), *map(str, views)]}
     )
-    talk = measure_all(bench, talks(chosen, SENTENCES), streams, console, jobs)
+    talk = measure_all(bench, talks(of.chosen, SENTENCES), streams, console, jobs)
     if not rows:
         return
     scores, of_talk = score(rows, SOUND_ALONE), score(talk, SOUND_ALONE)
-    to.write_text(page(scores, of_talk, data.resolve(), models))
+    to.write_text(page(scores, of_talk, data.resolve(), settings["models"]))
     console.print(verdict(scores), highlight=False, soft_wrap=True)
     if of_talk:
         console.print(

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from engines.command import command
 from engines.engine import BATCH, Arrays, next_state, open_engine, zero_state
-from engines.speech.model import CHUNK, Audio, Fusion, Size, State, Video, fusion_of
+from engines.speech.fusion import Fusion, fusion_of
+from engines.speech.model import CHUNK, Audio, Size, State, Video
 from engines.speech.vocabulary import TOKENS
 from engines.variant import LARGEST_BATCH
 

@@ -21,8 +21,9 @@ from engines.speech.batches import PairBatches, SoundBatches
 from engines.speech.card import write_cards
 from engines.speech.conditions import Bench, open_bench
 from engines.speech.export import export_all
+from engines.speech.fusion import FUSIONS, Fusion
 from engines.speech.losses import agreement_loss, speaking_samples, speech_loss
-from engines.speech.model import FUSIONS, Audio, Fusion, Size, Video
+from engines.speech.model import Audio, Size, Video
 from engines.speech.recipe import FULL, HOLD_OUT, PAIRS, SHARES, SMOKE, Recipe
 from engines.speech.stage import N, run_stage
 from engines.speech.validate import Report, validate_audio, validate_fusion, validate_video

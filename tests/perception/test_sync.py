@@ -19,7 +19,7 @@ def moving(seed, frames, grain=4):
     return (smooth / np.linalg.norm(smooth, axis=1, keepdims=True)).astype(np.float32)
 
 
-def measure(late_ms, seed=0, frames=80, noise=0.0, spoken=None, seen=None):
+def measure(late_ms, seed=0, frames=80, noise=0.0, likeness=1.0, spoken=None, seen=None):
     grain = 4
     truth = moving(seed, frames + 20, grain)
     start = 10 * grain
@@ -30,6 +30,7 @@ def measure(late_ms, seed=0, frames=80, noise=0.0, spoken=None, seen=None):
     rng = np.random.default_rng(seed + 1)
     heard, lips = (x + noise * rng.normal(size=x.shape).astype(np.float32) for x in (heard, lips))
     heard, lips = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (heard, lips))
+    heard = heard / likeness
     sync = Sync()
     for i in range(0, frames, 4):
         rows = slice(i, i + 4)
@@ -43,9 +44,11 @@ def measure(late_ms, seed=0, frames=80, noise=0.0, spoken=None, seen=None):
 
 
 @settings(max_examples=40, deadline=None)
-@given(late=st.integers(-24, 24), seed=st.integers(0, 1000), noise=st.sampled_from([0.0, 0.04]))
+@given(late=st.integers(-24, 24), seed=st.integers(0, 1000), noise=st.sampled_from([0.0, 0.06]))
 def test_offsets_within_six_frames_are_told_to_a_quarter_of_one(late, seed, noise):
-    assert measure(late * 10, seed, noise=noise) == pytest.approx(late * 10, abs=10)
+    likeness = 1 / (1 + 64 * noise**2)  # the cosine that the noise leaves: what ``calibrate`` would find
+    told = measure(late * 10, seed, noise=noise, likeness=likeness)
+    assert told == pytest.approx(late * 10, abs=10)
 
 
 @settings(max_examples=20, deadline=None)

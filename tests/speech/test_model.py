@@ -3,7 +3,8 @@ import dataclasses
 import pytest
 import torch
 
-from engines.speech.model import CHUNK, FUSIONS, Audio, Fusion, Size, Video, fusion_of
+from engines.speech.fusion import FUSIONS, Fusion, fusion_of
+from engines.speech.model import CHUNK, Audio, Size, Video
 
 SIZE = dataclasses.replace(
     Size(tokens=7), width=32, audio_layers=2, video_layers=2, fusion_layers=2, context=12
