@@ -68,6 +68,7 @@ def run_folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
+        _end_all(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -195,6 +196,30 @@ def _end(node: Any) -> None:
     for process in left:
         with suppress(psutil.NoSuchProcess):
             process.kill()
+
+
+def _end_all(folder: Path) -> None:
+    """Ends what Ray still runs with ``folder``: interrupted while it starts, it forgets what it has started,
+    which would write there again."""
+    for _ in range(5):  # a raylet that is not gone yet may start one more
+        left = [process for process in psutil.process_iter() if _is_ours(process, folder)]
+        if not left:
+            return
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(left, timeout=0.3)
+
+
+def _is_ours(process: psutil.Process, folder: Path) -> bool:
+    """Whether it works in ``folder`` and was started by us: whoever else looks at a file there is not."""
+    try:
+        return process.pid != os.getpid() and (
+            any(str(folder) in word for word in process.cmdline())
+            and process.environ().get("RAY_AUTH_TOKEN") == os.environ["RAY_AUTH_TOKEN"]
+        )
+    except psutil.Error:
+        return False
 
 
 def _quieten(node: Any) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import suppress
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import zmq
@@ -109,6 +110,19 @@ def test_ctrl_c_while_it_starts():
         run.process.wait(20)
         assert "Traceback" not in run.process.stdout.read()
         time.sleep(3)
+        assert left_behind(run.process.pid) == []
+
+
+def test_ctrl_c_just_as_ray_has_begun_leaves_nothing_of_it():
+    with Running("--source", TALKER) as run:
+        deadline = time.monotonic() + 30
+        while not list(Path("/tmp").glob(f"hearsee-{run.process.pid}-*/ray/session_*/sockets/raylet")):
+            assert time.monotonic() < deadline, "no raylet"
+            time.sleep(0.01)
+        os.killpg(run.process.pid, signal.SIGINT)
+        run.process.wait(20)
+        assert "Traceback" not in run.process.stdout.read()
+        time.sleep(1)
         assert left_behind(run.process.pid) == []
 
 
