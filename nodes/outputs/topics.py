@@ -35,6 +35,11 @@ hearsee is stopped (Ctrl-C, SIGTERM), the segment that is open ends so too, with
 a recogniser that was itself restarted leaves a segment without its final: `epoch` rises, `segment` begins
 at 0.
 
+**A final may differ from the last partial**, in words, times, `confidence` and `heard_by`, and may have no
+words at all. How far lips are to be believed is known a second or two after they began to move: partials go
+by what is known when they come, the final goes over the whole segment again. Without a camera the words of
+both are those of the sound. Show partials, act on finals.
+
 **Several recognisers.** Each has its own `stream`, and counts `segment` and `seq` for itself: what was said
 above holds for each of them. `status` and `face` go by the one that has the most to go by.
 

@@ -3,10 +3,10 @@
 The audio engine hears sound alone, whatever is seen, so that without a camera, or with one, its own words are
 the same bit for bit.  Which head speaks is settled for each chunk (see ``fallback``): the fusion engine's
 where there is sound and a face, and for a while after (``CARRY_ON``), as far as the lips have earned it (see
-``trust``); else the one that is left.  An engine with nothing to work on is not run; its state starts anew
-when the aligner says so, the fusion's when another face is read or it was left off.  The video engine looks
-at every face in view, with a state for each, so that whichever speaks can be read at once; words are read
-from one.
+``trust``); else the one that is left.  What sound and both say is told apart as well, for the words for good
+(see ``hindsight``).  An engine with nothing to work on is not run; its state starts anew when the aligner
+says so, the fusion's when another face is read or it was left off.  The video engine looks at every face in
+view, with a state for each, so that whichever speaks can be read at once; words are read from one.
 """
 
 import json
@@ -20,6 +20,7 @@ from engines.engine import Arrays, ModelError, Opener, open_engine
 from engines.speech.features import BANDS, LogMel
 from engines.stream import Stream
 from nodes.perception.fallback import Fallback, face_quality
+from nodes.perception.hindsight import Choice, Say
 from nodes.perception.trust import Trust, blend
 from nodes.runtime.align import Chunk
 from nodes.runtime.facetrack import FaceId, identity
@@ -54,6 +55,7 @@ class Heard:
     log_probs: float32 [4, V] of the head that speaks, None in mode "none".  voice: float32 [4].
     heard_by: of each frame "a", "v" or "av", what had a say in it; "" in mode "none".
     temperature: of the head that speaks.
+    choices: of each frame what sound and both say, each by itself; empty where only one head says anything.
 
     modalities: reliability 0..1 of "audio" and "video": in mode "av" by the fusion engine, as far as the lips
     are trusted (see ``trust``); else 1 for sound that is there, and the mean quality of the faces that are.
@@ -68,6 +70,7 @@ class Heard:
     modalities: dict[str, float]
     sound: Evidence | None = None
     lips: dict[FaceId, Evidence] = field(default_factory=dict)
+    choices: tuple[Choice, ...] = ()
 
 
 class Recogniser:
@@ -124,12 +127,16 @@ class Recogniser:
         temperature = 1.0
         heard_by = (HEARD_BY[mode],) * CHUNK_FRAMES
         speaks: Arrays | None = None
+        choices: tuple[Choice, ...] = ()
         if sound is not None and self._since_lips < CARRY_ON:
             lips = read if mode == "av" else None
-            speaks, gate = self._fuse(sound, lips, valid if lips is not None else np.zeros_like(valid))
+            both, gate = self._fuse(sound, lips, valid if lips is not None else np.zeros_like(valid))
+            speaks = _between(sound, both, gate)
             temperature = (1 - gate) * self._audio.temperature + gate * self._fusion.temperature
+            shares = both["reliability"][0] if lips is not None else np.array([[1, 0]] * CHUNK_FRAMES)
+            choices = self._choices(sound, both, shares, gate)
             if lips is not None:
-                weights = gate * speaks["reliability"][0] + (1 - gate, 0)
+                weights = gate * shares + (1 - gate, 0)
                 heard_by = tuple(_heard_by(*each) for each in weights.tolist())
                 say = weights.mean(axis=0)
                 modalities = {"audio": round(float(say[0]), 4), "video": round(float(say[1]), 4)}
@@ -146,6 +153,7 @@ class Recogniser:
             modalities,
             _evidence(sound, np.ones_like(valid)) if sound is not None else None,
             {which: _evidence(found, self._readers[which].valid) for which, found in faces.items()},
+            choices,
         )
 
     def _hear_sound(self, chunk: Chunk) -> Arrays | None:
@@ -175,7 +183,7 @@ class Recogniser:
         return found
 
     def _fuse(self, sound: Arrays, lips: Arrays | None, valid: np.ndarray) -> tuple[Arrays, float]:
-        """What both say, as far as the lips are trusted, and how far that is."""
+        """What both say, and how far the lips are trusted."""
         encoding = lips["encoding"] if lips is not None else np.zeros_like(sound["encoding"])
         both = self._fusion.run(
             {
@@ -185,13 +193,21 @@ class Recogniser:
                 "video_valid": valid,
             }
         )
-        gate = self._trust.push(sound, lips, valid)
-        voice = sound["voice"] + np.float32(gate) * (both["voice"] - sound["voice"])
-        return {
-            "log_probs": blend(sound["log_probs"], both["log_probs"], gate),
-            "voice": voice,
-            "reliability": both["reliability"],
-        }, gate
+        return both, self._trust.push(sound, lips, valid)
+
+    def _choices(self, sound: Arrays, both: Arrays, shares: np.ndarray, gate: float) -> tuple[Choice, ...]:
+        """shares: [4, 2], of sound and lips in what both say."""
+        return tuple(
+            Choice(
+                Say(alone, "a", self._audio.temperature),
+                Say(together, _heard_by(*each), self._fusion.temperature),
+                gate,
+                self._trust.trial,
+            )
+            for alone, together, each in zip(
+                sound["log_probs"][0], both["log_probs"][0], shares.tolist(), strict=True
+            )
+        )
 
 
 class _Reader:
@@ -209,6 +225,14 @@ class _Reader:
                 mouths[0, i] = face.mouth
         self.valid = _valid(faces)
         return self._video.run({"mouths": mouths, "valid": self.valid})
+
+
+def _between(sound: Arrays, both: Arrays, gate: float) -> Arrays:
+    """What is heard with lips that are trusted so far."""
+    return {
+        "log_probs": blend(sound["log_probs"], both["log_probs"], gate),
+        "voice": sound["voice"] + np.float32(gate) * (both["voice"] - sound["voice"]),
+    }
 
 
 def _heard_by(sound: float, lips: float) -> str:

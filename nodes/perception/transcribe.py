@@ -41,8 +41,9 @@ class Transcribe:
 
     Which head speaks may change with any chunk, also within a segment: one decoder goes on, fed by whichever
     head it is, so every word says what had a say in it: ``heard_by`` is "a" also where a face is in view and
-    its lips had none.  Of several faces the one whose lips go with the sound is read (see
-    ``nodes.perception.speaker``).
+    its lips had none.  How far lips are to be believed is known better a second later, so a final may differ
+    from the last partial (see ``nodes.perception.hindsight``).  Of several faces the one whose lips go with
+    the sound is read (see ``nodes.perception.speaker``).
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("audio", "face")
@@ -181,6 +182,7 @@ def _frames(chunk: Chunk, heard: Heard) -> list[Frame]:
             heard.log_probs[i] if heard.log_probs is not None else None,
             heard.heard_by[i],
             heard.temperature,
+            heard.choices[i] if heard.choices else None,
         )
         for i, (start, end) in enumerate(zip(chunk.frames_ns, ends, strict=True))
     ]

@@ -4,6 +4,9 @@ Lips are trusted by what can be told of anybody's: that they have moved with the
 much later nor earlier, and that something can be read off them.  Words that the sound tells well are left to
 it.  Where it tells next to nothing there is nothing for lips to go with, and nothing for them to spoil: then
 it is enough that they can be read.  So a stranger's lips, those of another sentence and late ones stay out.
+
+The gate is what is known with the chunk at hand, and partials go by it; for the words for good ``hindsight``
+looks at it again.
 """
 
 from collections.abc import Mapping
@@ -31,9 +34,12 @@ class Trust:
     """``push`` what the audio and the video engine say of each chunk; ``reset`` for another face or voice."""
 
     def __init__(self) -> None:
+        self.trial = 0
         self.reset()
 
     def reset(self) -> None:
+        """Nothing is known any more; ``trial`` counts how often."""
+        self.trial += 1
         self._sync = Sync()
         # Of the last frames: spoken, sure by sound, seen while spoken, sure by lips.
         self._recent = np.zeros((0, 4), np.float32)

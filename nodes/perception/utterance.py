@@ -7,20 +7,27 @@ What may follow what, for each segment:
 3. A partial comes only when the text differs from that of the one before.
 4. Exactly one final ends it, always after a partial, with the next revision; nothing of it follows.
 5. Segments count up by one and do not overlap: the next one's partial comes after this one's final.
+
+Partials go by what is known when they come.  Where lips turn out to have had too much of a say in them, or
+too little (see ``hindsight``), the words for good are told anew: they may be others than those of the last
+partial, or none.
 """
 
 from collections import deque
-from itertools import groupby
+from itertools import groupby, zip_longest
 from typing import NamedTuple
 
 import numpy as np
 
 from engines.speech.decode import Decoder
+from nodes.perception.hindsight import Choice, trusted
 from nodes.perception.segmenter import Segmenter, Turn
 from nodes.runtime.messages import Word
 
 # Words are spotted up to so many frames before the voice is: they are kept and heard when speech begins.
 PRE_ROLL = 8
+# Lips that are trusted in the end may have told a word before that, when no voice was heard yet.
+LIPS_PRE_ROLL = 25
 # 30 s: a segment that goes on is ended there and the next one begins, so nothing grows.
 MAX_FRAMES = 750
 
@@ -48,6 +55,7 @@ class Frame(NamedTuple):
     """voice: probability of speech.  log_probs: float32 [V], or None where nothing is heard or seen.
 
     heard_by: "a", "v", "av", or "" with no log_probs.  temperature: of the model they come from.
+    choice: between sound alone and both, where there is one.
     """
 
     t_start_ns: int
@@ -56,6 +64,7 @@ class Frame(NamedTuple):
     log_probs: np.ndarray | None
     heard_by: str
     temperature: float
+    choice: Choice | None = None
 
 
 class Utterances:
@@ -63,7 +72,9 @@ class Utterances:
 
     def __init__(self, decoder: Decoder, segmenter: Segmenter) -> None:
         self._decoder, self._segmenter = decoder, segmenter
-        self._before: deque[Frame] = deque(maxlen=PRE_ROLL)
+        self._before: deque[Frame] = deque(maxlen=LIPS_PRE_ROLL)
+        self._early: list[Frame] = []  # before the segment, and too early for the sound to be believed
+        self._told: list[Frame] = []  # of the segment, what the decoder has been given
         self._waiting: list[Frame] = []
         self._words: list[Word] = []
         self._segment = self._frames = self._revision = 0
@@ -82,7 +93,7 @@ class Utterances:
                 onset = [*self._before, frame][-self._segmenter.min_frames :]
                 before = list(self._before)
                 self._begin(onset[0].t_start_ns)
-                self._waiting = before
+                self._early, self._waiting = before[:-PRE_ROLL], before[-PRE_ROLL:]
             if not (self.speaking or turn is Turn.ENDED):
                 self._before.append(frame)
                 continue
@@ -112,7 +123,7 @@ class Utterances:
         self._frames = self._revision = 0
         self._sent: str | None = None
         self._words = []
-        self._waiting = []
+        self._waiting, self._early, self._told = [], [], []
         self._before.clear()
 
     def _decode(self) -> None:
@@ -122,7 +133,21 @@ class Utterances:
                 times = [*(frame.t_start_ns for frame in frames), frames[-1].t_end_ns]
                 log_probs = np.stack([frame.log_probs for frame in frames if frame.log_probs is not None])
                 self._words = self._decoder.push(log_probs, times, heard_by, temperature)
+        self._told += self._waiting
         self._waiting.clear()
+
+    def _reconsider(self) -> None:
+        """Decodes the segment anew where what is known now makes a difference."""
+        frames = [*self._early, *self._told]
+        lips = trusted([frame.choice for frame in frames])
+        first = len(self._early)
+        while first > 0 and lips[first - 1]:
+            first -= 1
+        anew = [_by(frame, trust) for frame, trust in zip(frames[first:], lips[first:], strict=True)]
+        if any(ours is not before for ours, before in zip_longest(anew, self._told)):
+            self._decoder.reset()
+            self._waiting = anew
+            self._decode()
 
     def _partial(self, end_ns: int) -> list[News]:
         news = self._news(False, end_ns)
@@ -134,6 +159,7 @@ class Utterances:
 
     def _complete(self) -> list[News]:
         self._decode()
+        self._reconsider()
         self._words = self._decoder.finish()
         if self._sent is None and not self._words:
             return []
@@ -146,3 +172,11 @@ class Utterances:
     def _news(self, final: bool, end_ns: int) -> News:
         start = min([self._start_ns, *(word.t_start_ns for word in self._words)])
         return News(self._segment, self._revision, final, self._words, start, end_ns)
+
+
+def _by(frame: Frame, lips: bool) -> Frame:
+    """The frame as both tell it, or as sound alone does; itself where it was told so or has no choice."""
+    if frame.choice is None or frame.choice.gate == float(lips):
+        return frame
+    say = frame.choice.both if lips else frame.choice.sound
+    return frame._replace(log_probs=say.log_probs, heard_by=say.heard_by, temperature=say.temperature)

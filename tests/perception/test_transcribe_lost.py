@@ -119,7 +119,7 @@ def test_a_cut_of_the_sound_is_bridged_by_the_lips(engines):
     assert 0 <= again - 3.0 <= 0.3
     final = finals(out)[0]
     assert final.text == "red green two"
-    assert [w.heard_by for w in final.words] == ["av", "v", "v"]
+    assert [w.heard_by for w in final.words] == ["a", "v", "v"]
     assert [v.epoch for v in voices(out)][-1] == 1
 
 
@@ -131,7 +131,8 @@ def test_a_cut_of_the_picture_changes_no_word(engines):
     assert abs(at - 1.4) <= 0.3
     assert abs(again - 2.0) <= 0.3
     assert finals(out)[0].text == "red green two"
-    assert [w.heard_by for w in finals(out)[0].words] == ["av", "a", "a"]
+    assert [w.heard_by for w in transcripts(out)[-2].words] == ["av", "a", "a"]
+    assert [w.heard_by for w in finals(out)[0].words] == ["a", "a", "a"]
     assert {m.epoch for m in out} == {0}
 
 

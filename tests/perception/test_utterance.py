@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.speech.decode import make_decoder
+from nodes.perception.hindsight import Choice, Say
 from nodes.perception.segmenter import Segmenter, Turn
 from nodes.perception.utterance import Frame, Utterances
 
@@ -14,11 +15,20 @@ TOKENS = ("", "a", "b", "c")
 FRAME_NS = 40_000_000
 
 
-def frame(i, voice, word=0, sure=0.9, head="a"):
+def log_probs(word, sure):
     probs = np.full(len(TOKENS), (1 - sure) / 3, np.float32)
     probs[word] = sure
-    log_probs = np.log(probs) if head else None
-    return Frame(i * FRAME_NS, (i + 1) * FRAME_NS, voice, log_probs, head, 1.0)
+    return np.log(probs)
+
+
+def frame(i, voice, word=0, sure=0.9, head="a", choice=None):
+    given = log_probs(word, sure) if head else None
+    return Frame(i * FRAME_NS, (i + 1) * FRAME_NS, voice, given, head, 1.0, choice)
+
+
+def choice(sound, both, gate):
+    """Between two words."""
+    return Choice(Say(log_probs(sound, 0.9), "a", 1.0), Say(log_probs(both, 0.9), "av", 1.0), gate, 1)
 
 
 def utterances(beam=4, **options):
@@ -103,6 +113,8 @@ def test_the_hysteresis_of_the_segmenter():
             st.sampled_from([0.4, 0.7, 0.99]),
             st.sampled_from(["a", "a", "v", "av", ""]),
             st.integers(1, 12),
+            st.none()
+            | st.builds(choice, st.integers(0, 3), st.integers(0, 3), st.sampled_from([0.0, 0.4, 1.0])),
         ),
         max_size=60,
     ),
@@ -113,7 +125,7 @@ def test_the_hysteresis_of_the_segmenter():
 def test_started_changed_and_completed_exactly_once(frames, size, flushes, beam):
     heard, news = utterances(beam), []
     repeated = [spec for spec in frames for _ in range(spec[4])]
-    stream = [frame(i, v, w, s, h) for i, (v, w, s, h, _) in enumerate(repeated)]
+    stream = [frame(i, v, w, s, h, c) for i, (v, w, s, h, _, c) in enumerate(repeated)]
     for count, i in enumerate(range(0, len(stream), size)):
         news += heard.hear(stream[i : i + size])
         if count in flushes:
