@@ -120,6 +120,16 @@ def cut_close(utterance: Utterance, rng: np.random.Generator) -> Utterance:
     return cut_to(utterance, max(0.0, first - before), min(utterance.seconds, last + after))
 
 
+def cut_alone(utterance: Utterance, rng: np.random.Generator) -> Utterance:
+    """One of its words and nearly nothing around it."""
+    if len(utterance.words) < 2:
+        return utterance
+    word = utterance.words[int(rng.integers(len(utterance.words)))]
+    before, after = rng.uniform(0, max(CLOSE), 2)
+    alone = replace(utterance, words=(word,))
+    return cut_to(alone, max(0.0, word[1] - before), min(utterance.seconds, word[2] + after))
+
+
 @dataclass(frozen=True)
 class Placed:
     """An utterance on a canvas: which canvas, where on it in seconds, how many times as fast, how loud."""
@@ -171,9 +181,19 @@ class SoundBatches:
     What a network carries over a pause, or in noise over many seconds, it can only learn where there is one.
     """
 
-    def __init__(self, corpus: Corpus, shares: dict[str, float], batch: int, frames: int, seed: int) -> None:
-        """shares: how often each kind is drawn; kinds the corpus lacks are left out."""
+    def __init__(
+        self,
+        corpus: Corpus,
+        shares: dict[str, float],
+        batch: int,
+        frames: int,
+        seed: int,
+        alone: float = 0.0,
+    ) -> None:
+        """shares: how often each kind is drawn; kinds the corpus lacks are left out.  alone: the share of the
+        utterances of which one word is left."""
         self.corpus, self.batch, self.frames = corpus, batch, frames
+        self.alone = alone
         self.seed = seed
         self.seconds = frames * FRAME_SECONDS
         pool = [
@@ -219,6 +239,8 @@ class SoundBatches:
                 utterance = pool[int(rng.integers(len(pool)))]
             else:
                 utterance = self._any(rng)
+            if self.alone and rng.random() < self.alone:
+                utterance = cut_alone(utterance, rng)
             if rng.random() < CLOSE_SHARE:
                 utterance = cut_close(utterance, rng)
             speed = float(rng.uniform(SLOWEST, FASTEST))

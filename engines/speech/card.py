@@ -15,7 +15,7 @@ import typer
 from engines.command import command
 from engines.speech.conditions import Bench, open_bench
 from engines.speech.figures import BEGIN, END
-from engines.speech.recipe import FULL, HOLD_OUT, PAIRS, SHARES, Recipe
+from engines.speech.recipe import ALONE_SHARES, FULL, HOLD_OUT, PAIRS, Recipe
 from engines.speech.vocabulary import WORDS
 
 TITLES = {
@@ -32,6 +32,7 @@ SOURCES = {
     "rhvoice": "RHVoice voices alan, bdl, clb, slt (LGPL-2.1 or later), synthesised",
     "accent": "English sentences by festival's Italian (GPL-2+), Czech (GPL-2+, GPL-3+) and Finnish (LGPL-2+) voices, "
     "synthesised",
+    "single": "words said alone by all of these synthetic voices",
     "fsdd": "Free Spoken Digit Dataset, CC BY-SA 4.0",
     "fsdd_strings": "its digits joined to numbers, CC BY-SA 4.0",
     "fsdd_revoiced": "its digits with other pitch and formants, CC BY-SA 4.0",
@@ -58,7 +59,7 @@ LIMITS = f"""\
 
 def mixture(bench: Bench, name: str) -> str:
     """What the stage was trained on, from the corpus itself."""
-    kinds = tuple(SHARES) if name == "audio" else PAIRS
+    kinds = tuple(ALONE_SHARES) if name == "audio" else PAIRS
     counts: Counter[str] = Counter()
     hours: Counter[str] = Counter()
     for u in bench.corpus.utterances:
@@ -76,9 +77,17 @@ def mixture(bench: Bench, name: str) -> str:
 
 
 def card(
-    name: str, bench: Bench, recipe: Recipe, hold_out: Sequence[str], parameters: int, seeds: str
+    name: str,
+    bench: Bench,
+    recipes: Mapping[str, Recipe],
+    hold_out: Sequence[str],
+    parameters: int,
+    seeds: str,
 ) -> str:
     """seeds: the table of ``choose.py``, or nothing."""
+    recipe, before = recipes[name], ""
+    if name == "audio":
+        before = f"{recipes['sentences'].steps} steps with hardly a word said alone, then "
     frozen = " The sound and lip networks are frozen while it learns." if name == "fusion" else ""
     if seeds:
         seeds = f"\nThe best of these trainings, by clips kept out of it that are measured on below, too (a little kind to it):\n\n{seeds}"
@@ -92,7 +101,7 @@ rounded to float16, computing in float32. Licence of these weights: CC BY-SA 4.0
 
 {mixture(bench, name)}
 
-{recipe.steps} steps of {recipe.batch} canvases of {recipe.frames * 0.04:.1f} s, AdamW, peak rate {recipe.peak_rate:g},
+{before}{recipe.steps} steps of {recipe.batch} canvases of {recipe.frames * 0.04:.1f} s, AdamW, peak rate {recipe.peak_rate:g},
 averaged weights, seed {recipe.seed}, with `python -m engines.speech.train`.{frozen}
 With rooms (measured and synthetic), microphones, noise from -10 to 20 dB, levels from -45 to -10 dBFS; lips moved, turned,
 lit, blurred, covered and dropped. Noises and rooms: `../shared/data/noise` and `rir` (BSD-2-Clause, Apache-2.0).
@@ -122,7 +131,7 @@ def write_cards(
         parameters = sum(tensor.numel() for tensor in weights)
         seeds = work / f"{name}.seeds.md"
         told = seeds.read_text() if seeds.exists() else ""
-        (out / f"{name}.md").write_text(card(name, bench, recipes[name], hold_out, parameters, told))
+        (out / f"{name}.md").write_text(card(name, bench, recipes, hold_out, parameters, told))
 
 
 def main(

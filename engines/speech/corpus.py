@@ -122,11 +122,12 @@ def plan(
 ) -> list[Shard]:
     """The shards to make, the most valuable first.
 
-    `utterances` is the number of synthetic ones; with `rhvoice`, its voices say a quarter as many more.
+    `utterances` is the number of synthetic ones, besides words said alone; with `rhvoice`, its voices say a
+    quarter as many more.
     `recorded`: with the prompts, and `accented`: with the voices of other languages, that are installed.
     """
 
-    def cut(kind: str, total: int, **more: str) -> list[Shard]:
+    def cut(kind: str, total: int, **more: str | bool) -> list[Shard]:
         firsts = range(0, total, SHARD_SIZE)
         return [Shard(kind, i, min(SHARD_SIZE, total - first), **more) for i, first in enumerate(firsts)]  # type: ignore[arg-type]
 
@@ -155,6 +156,16 @@ def plan(
             shards += cut("festival", round(utterances * 0.08), voice=voice)
     for voice in accents.installed() if accented else ():
         shards += cut("accent", round(utterances * 0.024), voice=voice)
+    # Words said alone, by everybody who can say any.
+    shards += cut("espeak", round(utterances * 0.144), single=True)
+    shards += cut("flite", round(utterances * 0.144), single=True)
+    if rhvoice:
+        shards += cut("rhvoice", round(utterances * 0.096), single=True)
+    for voice in festival.VOICES:
+        if voice != HELD_OUT_FESTIVAL:
+            shards += cut("festival", round(utterances * 0.024), voice=voice, single=True)
+    for voice in accents.installed() if accented else ():
+        shards += cut("accent", round(utterances * 0.012), voice=voice, single=True)
     return shards
 
 

@@ -28,16 +28,26 @@ SHARES = {
     "other_espeak": 0.03, "other_flite": 0.03, "other_rhvoice": 0.02, "other_prompts": 0.01,
     "other_accent": 0.02,
 }  # fmt: skip
+# The sound is learnt from sentences first, then with far more words said alone, cut from sentences or not: a
+# person who says one word gives nothing else to go by.
+ALONE_SHARES = {
+    **SHARES, "single": 0.28,
+    "fsdd": 0.10, "fsdd_strings": 0.07, "fsdd_revoiced": 0.14,
+    "prompts": 0.05, "prompts_revoiced": 0.14,
+}  # fmt: skip
+CUT_ALONE = 0.1  # share of the utterances of which one word is left
 PAIRS = ("grid",)
 
 # Canvases of 11.5 s and 9.6 s: a network sees some 12 s back.  The seeds are those of the weights that ship.
 FULL = {
-    "audio": Recipe(steps=9000, batch=80, frames=288, peak_rate=1.5e-3, seed=3),
-    "video": Recipe(steps=4000, batch=16, frames=240, peak_rate=1.2e-3),
-    "fusion": Recipe(steps=4000, batch=24, frames=240, peak_rate=1e-3, seed=4),
+    "sentences": Recipe(steps=9000, batch=80, frames=288, peak_rate=1.5e-3, seed=3),
+    "audio": Recipe(steps=9000, batch=80, frames=288, peak_rate=1.2e-3, seed=3),
+    "video": Recipe(steps=8000, batch=16, frames=240, peak_rate=1.2e-3, seed=3),
+    "fusion": Recipe(steps=3400, batch=24, frames=240, peak_rate=1e-3),
 }
 SMOKE = {
-    "audio": Recipe(steps=30, batch=4, frames=100, peak_rate=1e-3, warm_up=5, average=0.9),
+    "sentences": Recipe(steps=30, batch=4, frames=100, peak_rate=1e-3, warm_up=5, average=0.9),
+    "audio": Recipe(steps=12, batch=4, frames=100, peak_rate=1e-3, warm_up=5, average=0.9),
     "video": Recipe(steps=12, batch=2, frames=80, peak_rate=1e-3, warm_up=5, average=0.9),
     "fusion": Recipe(steps=12, batch=2, frames=80, peak_rate=1e-3, warm_up=5, average=0.9),
 }

@@ -52,6 +52,11 @@ def vocabulary_sentence(rng: np.random.Generator) -> list[str]:
     return [str(rng.choice(LETTERS if rng.random() < 0.7 else WORDS))]
 
 
+def single_word(rng: np.random.Generator) -> str:
+    """A word said alone, as answers and commands are: mostly digits."""
+    return str(rng.choice(DIGITS if rng.random() < 0.6 else WORDS))
+
+
 def other_sentence(rng: np.random.Generator) -> list[str]:
     """An everyday sentence with no word of the vocabulary."""
     if rng.random() < 0.25:

@@ -55,7 +55,10 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Shard:
-    """What one shard is to hold; `source` names where its clips are, `count` how many are asked for."""
+    """What one shard is to hold; `source` names where its clips are, `count` how many are asked for.
+
+    single: of words said alone, in place of sentences.
+    """
 
     kind: str
     index: int
@@ -63,16 +66,23 @@ class Shard:
     voice: str = ""
     heldout: bool = False
     source: str = ""
+    single: bool = False
 
     @property
     def name(self) -> str:
         return "-".join(
-            ["heldout"] * self.heldout + [self.kind] + [self.voice] * bool(self.voice) + [f"{self.index:03d}"]
+            ["heldout"] * self.heldout
+            + ["single"] * self.single
+            + [self.kind]
+            + [self.voice] * bool(self.voice)
+            + [f"{self.index:03d}"]
         )
 
 
 def _sentence(rng: np.random.Generator, shard: Shard) -> tuple[list[str], frozenset[int], bool]:
     """(words, words with a comma after them, whether they are outside the vocabulary)"""
+    if shard.single:
+        return [sentences.single_word(rng)], frozenset(), False
     other = not shard.heldout and rng.random() < _OTHER
     if other:
         return sentences.other_sentence(rng), frozenset(), True
@@ -100,7 +110,7 @@ def _synthetic(
     shard: Shard, number: int, voice: str, said: Speech, other: bool, rng: np.random.Generator
 ) -> Utterance:
     split = "heldout" if shard.heldout else "validation" if rng.random() < _VALIDATION else "train"
-    kind = f"other_{shard.kind}" if other else shard.kind
+    kind = f"other_{shard.kind}" if other else "single" if shard.single else shard.kind
     return Utterance(f"{shard.name}/{number}", voice, kind, split, replace(said, words=()) if other else said)
 
 

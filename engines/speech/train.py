@@ -1,9 +1,8 @@
 """Train the recogniser: ``python -m engines.speech.train --corpus DIR --lips DIR --work DIR``.
 
-Three stages, each resumed where it stopped: sound alone, lips alone, then both with the first two frozen,
-so that
-without a camera the transcript is the audio network's to the bit.  Then export
-(``engines/speech/export.py``).
+Four stages, each resumed where it stopped: sound, on sentences; sound again, with more words said alone;
+lips; then both with these two frozen, so that without a camera the transcript is the audio network's to the
+bit.  Then export (``engines/speech/export.py``).
 """
 
 from dataclasses import replace
@@ -24,16 +23,37 @@ from engines.speech.export import export_all
 from engines.speech.fusion import FUSIONS, Fusion
 from engines.speech.losses import agreement_loss, speaking_samples, speech_loss
 from engines.speech.model import Audio, Size, Video
-from engines.speech.recipe import FULL, HOLD_OUT, PAIRS, SHARES, SMOKE, Recipe
+from engines.speech.recipe import ALONE_SHARES, CUT_ALONE, FULL, HOLD_OUT, PAIRS, SHARES, SMOKE, Recipe
 from engines.speech.stage import N, run_stage
 from engines.speech.validate import Report, validate_audio, validate_fusion, validate_video
 from engines.speech.vocabulary import TOKENS
 from nodes.runtime.errors import UserError
 
 
-def train_audio(bench: Bench, recipe: Recipe, work: Path, size: Size, seconds: float) -> Audio:
-    network = Audio(size).to(bench.device)
-    batch = ahead(SoundBatches(bench.corpus, SHARES, recipe.batch, recipe.frames, recipe.seed).at)
+def train_sentences(bench: Bench, recipe: Recipe, work: Path, size: Size, seconds: float) -> Audio:
+    batches = SoundBatches(bench.corpus, SHARES, recipe.batch, recipe.frames, recipe.seed)
+    return _train_sound("sentences", Audio(size), batches, bench, recipe, work, seconds)
+
+
+def train_audio(bench: Bench, recipe: Recipe, work: Path, sentences: Audio, seconds: float) -> Audio:
+    """On with a network that knows sentences."""
+    batches = SoundBatches(
+        bench.corpus, ALONE_SHARES, recipe.batch, recipe.frames, recipe.seed, alone=CUT_ALONE
+    )
+    return _train_sound("audio", sentences, batches, bench, recipe, work, seconds)
+
+
+def _train_sound(
+    name: str,
+    network: Audio,
+    batches: SoundBatches,
+    bench: Bench,
+    recipe: Recipe,
+    work: Path,
+    seconds: float,
+) -> Audio:
+    network = network.to(bench.device)
+    batch = ahead(batches.at)
 
     def step(number: int) -> tuple[Tensor, dict[str, Tensor]]:
         bench.begin(recipe.seed, number)
@@ -51,7 +71,7 @@ def train_audio(bench: Bench, recipe: Recipe, work: Path, size: Size, seconds: f
     def score(net: nn.Module) -> float:
         return validate_audio(net, bench.corpus, bench.noise, bench.mel, to_choose=True).score
 
-    return run_stage("audio", network, recipe, work, bench.device, step, check, seconds, score, True)
+    return run_stage(name, network, recipe, work, bench.device, step, check, seconds, score, True)
 
 
 def train_video(bench: Bench, recipe: Recipe, work: Path, size: Size, seconds: float) -> Video:
@@ -159,7 +179,7 @@ def main(
     out: Annotated[
         Path | None, typer.Option(help="export the engines there; else only WORK/NAME.weights.pt")
     ] = None,
-    stages: Annotated[str, typer.Option(help="which to run, in this order")] = "audio,video,fusion",
+    stages: Annotated[str, typer.Option(help="which to run, in this order")] = "sentences,audio,video,fusion",
     hold_out: Annotated[
         list[str] | None, typer.Option(help=f"voices kept from training; default {', '.join(HOLD_OUT)}")
     ] = None,
@@ -192,8 +212,11 @@ def main(
     def keep(name: str, network: nn.Module) -> None:
         torch.save(network.state_dict(), work / f"{name}.weights.pt")
 
+    if "sentences" in wanted:
+        keep("sentences", train_sentences(bench, recipes["sentences"], work, size, seconds))
     if "audio" in wanted:
-        keep("audio", train_audio(bench, recipes["audio"], work, size, seconds))
+        start = trained("sentences", Audio(size))
+        keep("audio", train_audio(bench, recipes["audio"], work, start, seconds))
     if "video" in wanted:
         keep("video", train_video(bench, recipes["video"], work, size, seconds))
     if "fusion" in wanted:

@@ -128,7 +128,12 @@ def test_the_plan_has_the_voices_that_are_installed(monkeypatch):
     def accented(**options):
         return [s for s in plan(None, None, 12_500, recorded=False, **options) if s.kind == "accent"]
 
-    assert [(shard.voice, shard.count) for shard in accented()] == [("czech_krb", 300), ("lp_diphone", 300)]
+    assert [(shard.voice, shard.single, shard.count) for shard in accented()] == [
+        ("czech_krb", False, 300),
+        ("lp_diphone", False, 300),
+        ("czech_krb", True, 150),
+        ("lp_diphone", True, 150),
+    ]
     assert accented(accented=False) == []
 
 

@@ -9,7 +9,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.speech.batches import CLOSE, FRAME, FRAME_SECONDS, PairBatches, SoundBatches, cut_close
+from engines.speech.batches import (
+    CLOSE,
+    FRAME,
+    FRAME_SECONDS,
+    PairBatches,
+    SoundBatches,
+    cut_alone,
+    cut_close,
+)
 from engines.speech.conditions import open_bench
 from engines.speech.corpus import write_opus
 from engines.speech.dataset import Corpus, Lips, Utterance
@@ -82,6 +90,21 @@ def test_a_canvas_holds_several_utterances_with_pauses_and_labels_where_they_sou
     assert all(
         torch.equal(one, other) for one, other in zip(batches.at(7)[:2], (sound, speaking), strict=True)
     )
+
+
+def test_of_a_sentence_cut_to_one_word_nothing_else_is_left():
+    rng = np.random.default_rng(0)
+    said = Utterance("u", "v", "made", "train", 16000, 64000, ((3, 0.5, 0.9), (7, 0.95, 1.5), (9, 1.8, 2.6)))
+    kept = {cut_alone(said, rng) for _ in range(40)}
+    assert {each.words[0][0] for each in kept} == {3, 7, 9}
+    for each in kept:
+        ((token, start, end),) = each.words
+        _, began, ended = next(word for word in said.words if word[0] == token)
+        assert end - start == pytest.approx(ended - began)
+        assert each.start + start * SAMPLE_RATE == pytest.approx(said.start + began * SAMPLE_RATE, abs=1)
+        assert each.seconds <= end - start + 0.11
+    alone = SoundBatches(made_corpus(), {"made": 1.0}, 12, 288, 3, alone=1.0).at(7)
+    assert_labels_go_with_the_sound(alone[0], alone[2])
 
 
 def test_lips_go_with_the_words_of_every_sentence_on_a_canvas():

@@ -118,6 +118,17 @@ def test_two_voices_are_kept_out_of_training(tmp_path):
     assert all(len(line["words"]) == 6 for line in table)
 
 
+@needs_espeak
+def test_words_are_said_alone_too_and_half_of_them_are_digits(tmp_path):
+    write_shard(Shard("espeak", 0, 40, single=True), tmp_path, seed=1)
+    table = read_table(tmp_path / "single-espeak-000.jsonl")
+    assert {line["kind"] for line in table} == {"single"}
+    (words,) = zip(*(line["words"] for line in table), strict=True)
+    said = [word for word, _, _ in words]
+    assert 0.4 < np.mean([word in sentences.DIGITS for word in said]) < 0.9
+    assert len(set(said)) > 12
+
+
 def build(*arguments):
     command = [sys.executable, "-m", "engines.speech.corpus", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=150)

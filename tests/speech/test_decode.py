@@ -165,6 +165,11 @@ def test_the_grammars_that_come_with_hearsee_fit_its_model():
     digits = load_grammar(GRAMMARS / "digits.txt", WORDS)
     assert allows(digits, "three one four one five")
     assert not allows(digits, "three now")
+    digit = load_grammar(GRAMMARS / "digit.jsgf", WORDS)
+    assert digit.words == digits.words
+    assert allows(digit, "three")
+    assert not allows(digit, "three one")
+    assert not allows(digit, "")
 
 
 def test_a_grid_sentence_is_understood_although_one_word_is_misheard(tmp_path):

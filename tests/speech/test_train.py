@@ -55,11 +55,17 @@ def losses(text, stage):
 
 def test_the_recipe_learns_and_leaves_engines_that_reproduce_themselves(prepared, tmp_path):
     result = train(
-        prepared, tmp_path / "work", "--out", tmp_path / "weights", "--steps", "audio=20,video=8,fusion=6"
+        prepared,
+        tmp_path / "work",
+        "--out",
+        tmp_path / "weights",
+        "--steps",
+        "sentences=20,audio=8,video=8,fusion=6",
     )
     assert result.returncode == 0, result.stderr[-2000:]
-    audio = losses(result.stdout, "audio")
-    assert audio[-1] < 0.5 * audio[0]
+    sentences, audio = losses(result.stdout, "sentences"), losses(result.stdout, "audio")
+    assert sentences[-1] < 0.5 * sentences[0]
+    assert audio[0] < 0.5 * sentences[0], "the second stage does not begin with what the first learnt"
     video = losses(result.stdout, "video")
     assert video[-1] < video[0]
     for name in ("audio", "video", "fusion"):
@@ -72,18 +78,19 @@ def test_the_recipe_learns_and_leaves_engines_that_reproduce_themselves(prepared
 
 
 def test_a_stopped_training_goes_on_as_if_it_had_not_stopped(prepared, tmp_path):
-    options = ("--stages", "audio", "--steps", "audio=4")
+    options = ("--stages", "sentences", "--steps", "sentences=4")
     stopped = train(prepared, tmp_path / "halves", *options, "--seconds", "0")
     assert stopped.returncode == 3
     assert "run again to go on" in stopped.stdout
-    assert not (tmp_path / "halves/audio.weights.pt").exists()
+    assert not (tmp_path / "halves/sentences.weights.pt").exists()
     resumed = train(prepared, tmp_path / "halves", *options)
     assert resumed.returncode == 0, resumed.stderr[-2000:]
-    assert "audio step 0 " not in resumed.stdout
+    assert "sentences step 0 " not in resumed.stdout
     whole = train(prepared, tmp_path / "whole", *options)
     assert whole.returncode == 0, whole.stderr[-2000:]
     halves, once = (
-        torch.load(tmp_path / name / "audio.weights.pt", weights_only=True) for name in ("halves", "whole")
+        torch.load(tmp_path / name / "sentences.weights.pt", weights_only=True)
+        for name in ("halves", "whole")
     )
     for name, weight in once.items():
         torch.testing.assert_close(halves[name], weight, atol=1e-6, rtol=1e-4)
