@@ -42,7 +42,7 @@ figures: .venv/development ## measure the recogniser again and put its figures i
 	@$(RUN) -m nodes.sources.talker.generate runs/strangers --many 20
 	@$(RUN) -m benchmarks.speech --clips 0 --folder runs/figures || true
 	@$(RUN) -m engines.speech.figures runs/figures/grid
-	@$(RUN) -m benchmarks.never_worse --strangers runs/strangers --out runs/figures/never_worse || true
+	@$(RUN) -m benchmarks.never_worse --clips 0 --strangers runs/strangers --out runs/figures/never_worse || true
 	@$(RUN) -m benchmarks.words
 	@$(RUN) -m benchmarks.footprint
 

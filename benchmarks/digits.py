@@ -19,6 +19,7 @@ import engines.speech
 from engines.command import command
 from engines.speech.evaluation.hearing import Hearing
 from engines.speech.evaluation.measure import COLUMNS, choose
+from engines.speech.evaluation.memory import Memory
 from engines.speech.evaluation.replay import record
 from engines.speech.layouts import find_clips
 
@@ -44,8 +45,8 @@ def main(
     clips: Annotated[int, typer.Option(help="how many, 0 for all", min=0)] = 0,
 ) -> None:
     """Prints the share that is right, and what is taken for what; exit status 1 below the target."""
-    console = Console()
-    hearings = {grammar: Hearing(weights, str(grammar)) for grammar in (ONE, ANY)}
+    console, memory = Console(), Memory()
+    hearings = {grammar: Hearing(weights, str(grammar), memory.open) for grammar in (ONE, ANY)}
     chosen = choose(find_clips(data), clips, False, speaker, data)
     right: dict[Path, list[bool]] = {grammar: [] for grammar in hearings}
     wrong: dict[Path, Counter[str]] = {grammar: Counter() for grammar in hearings}
@@ -54,10 +55,10 @@ def main(
             take = record(clip)
             for grammar, hearing in hearings.items():
                 heard = [word.text for word in hearing.words(take.sound, [])]
-                hearing.memory.forget()
                 right[grammar].append(tuple(heard) == take.words)
                 if not right[grammar][-1]:
                     wrong[grammar][f"{take.words[0]} as {' '.join(heard) or 'nothing'}"] += 1
+            memory.forget()
     for grammar in hearings:
         told(console, f"{speaker}, {grammar.name}", right[grammar], wrong[grammar])
     met = 100 * float(np.mean(right[ONE])) >= TARGET

@@ -103,14 +103,18 @@ def test_nothing_can_be_reached_from_outside_and_ctrl_c_tells_the_final_and_leav
     assert ours == []
 
 
+def assert_ctrl_c_leaves_nothing(run):
+    os.killpg(run.process.pid, signal.SIGINT)
+    run.process.wait(20)
+    assert "Traceback" not in run.process.stdout.read()
+    time.sleep(3)
+    assert left_behind(run.process.pid) == []
+
+
 def test_ctrl_c_while_it_starts():
     with Running("--source", TALKER) as run:
         time.sleep(3)
-        os.killpg(run.process.pid, signal.SIGINT)
-        run.process.wait(20)
-        assert "Traceback" not in run.process.stdout.read()
-        time.sleep(3)
-        assert left_behind(run.process.pid) == []
+        assert_ctrl_c_leaves_nothing(run)
 
 
 def test_ctrl_c_just_as_ray_has_begun_leaves_nothing_of_it():
@@ -119,11 +123,7 @@ def test_ctrl_c_just_as_ray_has_begun_leaves_nothing_of_it():
         while not list(Path("/tmp").glob(f"hearsee-{run.process.pid}-*/ray/session_*/sockets/raylet")):
             assert time.monotonic() < deadline, "no raylet"
             time.sleep(0.01)
-        os.killpg(run.process.pid, signal.SIGINT)
-        run.process.wait(20)
-        assert "Traceback" not in run.process.stdout.read()
-        time.sleep(1)
-        assert left_behind(run.process.pid) == []
+        assert_ctrl_c_leaves_nothing(run)
 
 
 def test_without_camera_and_microphone_status_says_so_every_second_and_it_stops_when_told():
