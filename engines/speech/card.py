@@ -32,6 +32,7 @@ SOURCES = {
     "rhvoice": "RHVoice voices alan, bdl, clb, slt (LGPL-2.1 or later), synthesised",
     "accent": "English sentences by festival's Italian (GPL-2+), Czech (GPL-2+, GPL-3+) and Finnish (LGPL-2+) voices, "
     "synthesised",
+    "foreign": "digits by espeak-ng's voices of 15 other languages (GPL-3.0 program, its output is free), synthesised",
     "single": "words said alone by all of these synthetic voices",
     "fsdd": "Free Spoken Digit Dataset, CC BY-SA 4.0",
     "fsdd_strings": "its digits joined to numbers, CC BY-SA 4.0",

@@ -156,6 +156,7 @@ def plan(
             shards += cut("festival", round(utterances * 0.08), voice=voice)
     for voice in accents.installed() if accented else ():
         shards += cut("accent", round(utterances * 0.024), voice=voice)
+    shards += cut("foreign", round(utterances * 0.192))
     # Words said alone, by everybody who can say any.
     shards += cut("espeak", round(utterances * 0.144), single=True)
     shards += cut("flite", round(utterances * 0.144), single=True)

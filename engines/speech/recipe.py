@@ -31,7 +31,7 @@ SHARES = {
 # The sound is learnt from sentences first, then with far more words said alone, cut from sentences or not: a
 # person who says one word gives nothing else to go by.
 ALONE_SHARES = {
-    **SHARES, "single": 0.28,
+    **SHARES, "single": 0.28, "foreign": 0.20,
     "fsdd": 0.10, "fsdd_strings": 0.07, "fsdd_revoiced": 0.14,
     "prompts": 0.05, "prompts_revoiced": 0.14,
 }  # fmt: skip

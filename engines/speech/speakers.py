@@ -12,7 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
-from engines.speech import accents, espeak, festival, flite, layouts, prompts, recordings, rhvoice, sentences
+from engines.speech import (
+    accents,
+    espeak,
+    festival,
+    flite,
+    foreign,
+    layouts,
+    prompts,
+    recordings,
+    rhvoice,
+    sentences,
+)
 from engines.speech.revoice import Revoice
 from engines.speech.voices import PronunciationError, Speech, trim
 from nodes.runtime.errors import UserError
@@ -146,6 +157,20 @@ def _espeak(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]
             yield "pronunciation"
             continue
         yield _synthetic(shard, number, f"espeak/{voice[4:]}", said, other, rng)
+
+
+def _foreign(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:
+    languages, variants = sorted(foreign.SPELT), espeak_variants()
+    for number in range(shard.count):
+        count = 1 if rng.random() < 0.6 else rng.integers(2, 7)
+        digits = [str(digit) for digit in rng.choice(sentences.DIGITS, count)]
+        language = str(rng.choice(languages))
+        try:
+            said, voice = foreign.say(digits, language, str(rng.choice(variants)), rng)
+        except PronunciationError:
+            yield "pronunciation"
+            continue
+        yield _synthetic(shard, number, f"foreign/{voice}", said, False, rng)
 
 
 def _flite(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:
@@ -325,6 +350,7 @@ SPEAKERS: dict[str, Callable[[Shard, np.random.Generator], Iterator[Utterance | 
     "prompts_revoiced": _prompts_revoiced,
     "prompts_strings": _prompts_strings,
     "espeak": _espeak,
+    "foreign": _foreign,
     "rhvoice": _rhvoice,
     "festival": _festival,
     "accent": _accent,
