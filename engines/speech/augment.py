@@ -175,6 +175,18 @@ def mix(sound: Tensor, noise: Tensor, snr_db: Tensor, speech: Tensor) -> Tensor:
     return sound + noise * (level / power * 10 ** (-snr_db / 10)).sqrt()
 
 
+def gate_noise(
+    sound: Tensor, speech: Tensor, generator: torch.Generator, share: float
+) -> tuple[Tensor, Tensor]:
+    """What a noise gate, push-to-talk or a program that cuts files leaves of noisy recordings: for a share,
+    noise 3 to 35 dB below, only where ``speech`` [B, N] is 1.  Also which, bool [B, 1]."""
+    b, n = sound.shape
+    gated = chance(b, share, generator)
+    made = torch.where(chance(b, 0.8, generator), coloured_noise(b, n, generator), hum(b, n, generator))
+    noisy = mix(sound, made, uniform((b, 1), 3, 35, generator), speech)
+    return torch.where(gated & (speech > 0), noisy, sound), gated
+
+
 def level_and_clip(sound: Tensor, generator: torch.Generator) -> Tensor:
     """Another distance and gain (-45 to -10 dBFS), a clipping input for a few, 16-bit steps for all."""
     b = len(sound)

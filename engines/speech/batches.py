@@ -10,12 +10,13 @@ frames are those of its second half and one more, before which a causal model ca
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from engines.speech.cuts import cut_alone, cut_close, cut_to, levels, trim
 from engines.speech.dataset import Corpus, Lips, Utterance
 from engines.speech.features import SAMPLE_RATE
 from engines.speech.model import CHUNK
@@ -26,7 +27,6 @@ FRAME = 640  # samples
 FRAME_SECONDS = FRAME / SAMPLE_RATE
 UNSURE = -1
 PAUSE = 0.3  # seconds; shorter pauses between words still count as speaking
-CLOSE = (0.05, -0.03)  # seconds left before the first word and after the last where a clip is cut close
 CLOSE_SHARE = 0.25
 SLOWEST, FASTEST = 0.82, 1.25  # how many times as fast a voice is played, pitch and formants with it
 MOST = 8  # utterances on a canvas
@@ -102,34 +102,6 @@ def place(
     return torch.where(inside, y, torch.zeros_like(y)) / 32768.0
 
 
-def cut_to(utterance: Utterance, start: float, end: float) -> Utterance:
-    """What is from start to end, in seconds."""
-    words = tuple((w, max(t0 - start, 0.0), min(t1, end) - start) for w, t0, t1 in utterance.words)
-    at = utterance.start
-    return replace(
-        utterance, start=at + int(start * SAMPLE_RATE), end=at + int(end * SAMPLE_RATE), words=words
-    )
-
-
-def cut_close(utterance: Utterance, rng: np.random.Generator) -> Utterance:
-    """Its words and nearly nothing around them, or a little less: as recordings are that a program cut."""
-    if not utterance.words:
-        return utterance
-    first, last = utterance.words[0][1], utterance.words[-1][2]
-    before, after = rng.uniform(min(CLOSE), max(CLOSE), 2)
-    return cut_to(utterance, max(0.0, first - before), min(utterance.seconds, last + after))
-
-
-def cut_alone(utterance: Utterance, rng: np.random.Generator) -> Utterance:
-    """One of its words and nearly nothing around it."""
-    if len(utterance.words) < 2:
-        return utterance
-    word = utterance.words[int(rng.integers(len(utterance.words)))]
-    before, after = rng.uniform(0, max(CLOSE), 2)
-    alone = replace(utterance, words=(word,))
-    return cut_to(alone, max(0.0, word[1] - before), min(utterance.seconds, word[2] + after))
-
-
 @dataclass(frozen=True)
 class Placed:
     """An utterance on a canvas: which canvas, where on it in seconds, how many times as fast, how loud."""
@@ -189,11 +161,13 @@ class SoundBatches:
         frames: int,
         seed: int,
         alone: float = 0.0,
+        trimmed: float = 0.0,
     ) -> None:
         """shares: how often each kind is drawn; kinds the corpus lacks are left out.  alone: the share of the
-        utterances of which one word is left."""
+        utterances of which one word is left.  trimmed: the share whose quiet ends are cut off."""
         self.corpus, self.batch, self.frames = corpus, batch, frames
-        self.alone = alone
+        self.alone, self.trimmed = alone, trimmed
+        self._levels = levels(corpus.sound) if trimmed else np.zeros(0, np.float32)
         self.seed = seed
         self.seconds = frames * FRAME_SECONDS
         pool = [
@@ -243,6 +217,8 @@ class SoundBatches:
                 utterance = cut_alone(utterance, rng)
             if rng.random() < CLOSE_SHARE:
                 utterance = cut_close(utterance, rng)
+            if self.trimmed and rng.random() < self.trimmed:
+                utterance = trim(utterance, self._levels, rng)
             speed = float(rng.uniform(SLOWEST, FASTEST))
             if begin + utterance.seconds / speed > self.seconds:
                 fitting = int(np.searchsorted(self._short_seconds, (self.seconds - begin) * SLOWEST))

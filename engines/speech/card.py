@@ -15,7 +15,7 @@ import typer
 from engines.command import command
 from engines.speech.conditions import Bench, open_bench
 from engines.speech.figures import BEGIN, END
-from engines.speech.recipe import ALONE_SHARES, FULL, HOLD_OUT, PAIRS, Recipe
+from engines.speech.recipe import FULL, HOLD_OUT, PAIRS, SOUND, Recipe
 from engines.speech.vocabulary import WORDS
 
 TITLES = {
@@ -60,7 +60,7 @@ LIMITS = f"""\
 
 def mixture(bench: Bench, name: str) -> str:
     """What the stage was trained on, from the corpus itself."""
-    kinds = tuple(ALONE_SHARES) if name == "audio" else PAIRS
+    kinds = tuple(SOUND["audio"].shares) if name == "audio" else PAIRS
     counts: Counter[str] = Counter()
     hours: Counter[str] = Counter()
     for u in bench.corpus.utterances:
@@ -88,7 +88,7 @@ def card(
     """seeds: the table of ``choose.py``, or nothing."""
     recipe, before = recipes[name], ""
     if name == "audio":
-        before = f"{recipes['sentences'].steps} steps with hardly a word said alone, then "
+        before = f"{recipes['sentences'].steps} steps with hardly a word said alone, {recipes['words'].steps} with more, then "
     frozen = " The sound and lip networks are frozen while it learns." if name == "fusion" else ""
     if seeds:
         seeds = f"\nThe best of these trainings, by clips kept out of it that are measured on below, too (a little kind to it):\n\n{seeds}"

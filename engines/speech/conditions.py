@@ -38,9 +38,11 @@ class Bench:
         self.generator.manual_seed(seed * 1_000_003 + step)
         torch.manual_seed(seed * 1_000_003 + step)
 
-    def degrade(self, sound: Tensor, speaking: Tensor, clean: float) -> Tensor:
-        """Room, microphone, noise from -10 to 20 dB for all but a share ``clean``, gain."""
+    def degrade(self, sound: Tensor, speaking: Tensor, clean: float, gated: float = 0.0) -> Tensor:
+        """Room, microphone, noise from -10 to 20 dB for all but a share ``clean``, gain.  gated: the share
+        whose own noise is cut off around its speech; silence stays around most of those."""
         g, (b, n) = self.generator, sound.shape
+        sound, cut = augment.gate_noise(sound, speaking, g, gated)
         sound = augment.reverberate_and_colour(sound, self.rooms, g)
         which = torch.rand(b, 1, generator=g, device=self.device)
         made = torch.where(which < 0.93, augment.coloured_noise(b, n, g), augment.hum(b, n, g))
@@ -52,6 +54,7 @@ class Bench:
         )
         snr = augment.uniform((b, 1), -10, 20, g)
         snr = torch.where(augment.chance(b, clean, g), augment.uniform((b, 1), 25, 60, g), snr)
+        snr = torch.where(cut & augment.chance(b, 0.7, g), augment.uniform((b, 1), 35, 70, g), snr)
         return augment.level_and_clip(augment.mix(sound, noise, snr, speaking), g)
 
     def features(self, sound: Tensor, warp: bool) -> Tensor:

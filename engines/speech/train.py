@@ -1,7 +1,7 @@
 """Train the recogniser: ``python -m engines.speech.train --corpus DIR --lips DIR --work DIR``.
 
-Four stages, each resumed where it stopped: sound, on sentences; sound again, with more words said alone;
-lips; then both with these two frozen, so that without a camera the transcript is the audio network's to the
+Five stages, each resumed where it stopped: sound, on sentences; with more words said alone; with accents and
+words cut short (``recipe.SOUND``); lips; then both with these two frozen, so that without a camera the transcript is the audio network's to the
 bit.  Then export (``engines/speech/export.py``).
 """
 
@@ -23,35 +23,32 @@ from engines.speech.export import export_all
 from engines.speech.fusion import FUSIONS, Fusion
 from engines.speech.losses import agreement_loss, speaking_samples, speech_loss
 from engines.speech.model import Audio, Size, Video
-from engines.speech.recipe import ALONE_SHARES, CUT_ALONE, FULL, HOLD_OUT, PAIRS, SHARES, SMOKE, Recipe
+from engines.speech.recipe import FULL, HOLD_OUT, PAIRS, SMOKE, SOUND, Mixture, Recipe
 from engines.speech.stage import N, run_stage
 from engines.speech.validate import Report, validate_audio, validate_fusion, validate_video
 from engines.speech.vocabulary import TOKENS
 from nodes.runtime.errors import UserError
 
 
-def train_sentences(bench: Bench, recipe: Recipe, work: Path, size: Size, seconds: float) -> Audio:
-    batches = SoundBatches(bench.corpus, SHARES, recipe.batch, recipe.frames, recipe.seed)
-    return _train_sound("sentences", Audio(size), batches, bench, recipe, work, seconds)
-
-
-def train_audio(bench: Bench, recipe: Recipe, work: Path, sentences: Audio, seconds: float) -> Audio:
-    """On with a network that knows sentences."""
-    batches = SoundBatches(
-        bench.corpus, ALONE_SHARES, recipe.batch, recipe.frames, recipe.seed, alone=CUT_ALONE
-    )
-    return _train_sound("audio", sentences, batches, bench, recipe, work, seconds)
-
-
-def _train_sound(
+def train_sound(
     name: str,
-    network: Audio,
-    batches: SoundBatches,
     bench: Bench,
     recipe: Recipe,
+    mixture: Mixture,
     work: Path,
+    network: Audio,
     seconds: float,
 ) -> Audio:
+    """A stage of the sound: on with ``network``."""
+    batches = SoundBatches(
+        bench.corpus,
+        mixture.shares,
+        recipe.batch,
+        recipe.frames,
+        recipe.seed,
+        mixture.alone,
+        mixture.trimmed,
+    )
     network = network.to(bench.device)
     batch = ahead(batches.at)
 
@@ -61,7 +58,7 @@ def _train_sound(
         sound, speaking, labels = batch(number)
         with torch.autocast(bench.device.type, enabled=False):
             clean = 0.6 if progress < 0.1 else 0.25
-            features = bench.features(bench.degrade(sound, speaking, clean), warp=True)
+            features = bench.features(bench.degrade(sound, speaking, clean, mixture.gated), warp=True)
         outputs, _ = network(features, network.initial(len(features), bench.device))
         return speech_loss(outputs, labels, 1.0 - 0.7 * min(1.0, 2 * progress))
 
@@ -179,7 +176,7 @@ def main(
     out: Annotated[
         Path | None, typer.Option(help="export the engines there; else only WORK/NAME.weights.pt")
     ] = None,
-    stages: Annotated[str, typer.Option(help="which to run, in this order")] = "sentences,audio,video,fusion",
+    stages: Annotated[str, typer.Option(help="which to run, in this order")] = ",".join(FULL),
     hold_out: Annotated[
         list[str] | None, typer.Option(help=f"voices kept from training; default {', '.join(HOLD_OUT)}")
     ] = None,
@@ -212,11 +209,10 @@ def main(
     def keep(name: str, network: nn.Module) -> None:
         torch.save(network.state_dict(), work / f"{name}.weights.pt")
 
-    if "sentences" in wanted:
-        keep("sentences", train_sentences(bench, recipes["sentences"], work, size, seconds))
-    if "audio" in wanted:
-        start = trained("sentences", Audio(size))
-        keep("audio", train_audio(bench, recipes["audio"], work, start, seconds))
+    for before, name in zip((None, *SOUND), SOUND, strict=False):
+        if name in wanted:
+            start = trained(before, Audio(size)) if before else Audio(size)
+            keep(name, train_sound(name, bench, recipes[name], SOUND[name], work, start, seconds))
     if "video" in wanted:
         keep("video", train_video(bench, recipes["video"], work, size, seconds))
     if "fusion" in wanted:

@@ -1,4 +1,4 @@
-"""Canvases for training: clips cut close to their words, and who is kept out with what was made of him."""
+"""Canvases for training: what is on them, and who is kept out with what was made of him."""
 
 import json
 
@@ -6,46 +6,12 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from engines.speech.batches import (
-    CLOSE,
-    FRAME,
-    FRAME_SECONDS,
-    PairBatches,
-    SoundBatches,
-    cut_alone,
-    cut_close,
-)
+from engines.speech.batches import FRAME, FRAME_SECONDS, PairBatches, SoundBatches
 from engines.speech.conditions import open_bench
 from engines.speech.corpus import write_opus
 from engines.speech.dataset import Corpus, Lips, Utterance
 from engines.speech.features import SAMPLE_RATE
-
-
-@given(
-    st.lists(st.floats(0.06, 0.9), min_size=1, max_size=6),
-    st.floats(0.0, 0.6),
-    st.floats(0.0, 0.6),
-    st.integers(0, 2**32 - 1),
-)
-def test_a_clip_cut_close_keeps_its_words_in_place_and_little_else(durations, lead, tail, seed):
-    ends = lead + np.cumsum(durations)
-    words = tuple(
-        (i + 1, float(e - d), float(e)) for i, (e, d) in enumerate(zip(ends, durations, strict=True))
-    )
-    whole = Utterance("u", "v", "k", "train", 1000, 1000 + round((ends[-1] + tail) * SAMPLE_RATE), words)
-    cut = cut_close(whole, np.random.default_rng(seed))
-    assert whole.start <= cut.start < cut.end <= whole.end
-    assert [w for w, _, _ in cut.words] == [w for w, _, _ in whole.words]
-    moved = (cut.start - whole.start) / SAMPLE_RATE
-    for (_, start, end), (_, was_start, was_end) in zip(cut.words, whole.words, strict=True):
-        assert 0 <= start < end <= cut.seconds + 1e-3
-        assert start + moved == pytest.approx(was_start, abs=max(CLOSE) - min(CLOSE))
-        assert end + moved == pytest.approx(was_end, abs=max(CLOSE) - min(CLOSE))
-    assert cut.words[0][1] <= max(CLOSE) + 1e-3
-    assert cut.seconds - cut.words[-1][2] <= max(CLOSE) + 1e-3
 
 
 def made_corpus(seed=1):
@@ -92,19 +58,10 @@ def test_a_canvas_holds_several_utterances_with_pauses_and_labels_where_they_sou
     )
 
 
-def test_of_a_sentence_cut_to_one_word_nothing_else_is_left():
-    rng = np.random.default_rng(0)
-    said = Utterance("u", "v", "made", "train", 16000, 64000, ((3, 0.5, 0.9), (7, 0.95, 1.5), (9, 1.8, 2.6)))
-    kept = {cut_alone(said, rng) for _ in range(40)}
-    assert {each.words[0][0] for each in kept} == {3, 7, 9}
-    for each in kept:
-        ((token, start, end),) = each.words
-        _, began, ended = next(word for word in said.words if word[0] == token)
-        assert end - start == pytest.approx(ended - began)
-        assert each.start + start * SAMPLE_RATE == pytest.approx(said.start + began * SAMPLE_RATE, abs=1)
-        assert each.seconds <= end - start + 0.11
-    alone = SoundBatches(made_corpus(), {"made": 1.0}, 12, 288, 3, alone=1.0).at(7)
-    assert_labels_go_with_the_sound(alone[0], alone[2])
+@pytest.mark.parametrize("cut", [{"alone": 1.0}, {"trimmed": 1.0}])
+def test_labels_go_with_the_sound_of_what_is_cut(cut):
+    sound, _, labels = SoundBatches(made_corpus(), {"made": 1.0}, 12, 288, 3, **cut).at(7)
+    assert_labels_go_with_the_sound(sound, labels)
 
 
 def test_lips_go_with_the_words_of_every_sentence_on_a_canvas():

@@ -60,12 +60,14 @@ def test_the_recipe_learns_and_leaves_engines_that_reproduce_themselves(prepared
         "--out",
         tmp_path / "weights",
         "--steps",
-        "sentences=20,audio=8,video=8,fusion=6",
+        "sentences=20,words=6,audio=6,video=8,fusion=6",
     )
     assert result.returncode == 0, result.stderr[-2000:]
-    sentences, audio = losses(result.stdout, "sentences"), losses(result.stdout, "audio")
+    sentences = losses(result.stdout, "sentences")
     assert sentences[-1] < 0.5 * sentences[0]
-    assert audio[0] < 0.5 * sentences[0], "the second stage does not begin with what the first learnt"
+    for later in ("words", "audio"):
+        first = losses(result.stdout, later)[0]
+        assert first < 0.5 * sentences[0], f"{later} does not begin with what the stage before learnt"
     video = losses(result.stdout, "video")
     assert video[-1] < video[0]
     for name in ("audio", "video", "fusion"):
