@@ -53,7 +53,7 @@ _WORDS = {
 SOUND = {
     "sentences": Mixture(_SENTENCES),
     "words": Mixture(_WORDS, alone=0.1),
-    "audio": Mixture({**_WORDS, "foreign": 0.20}, alone=0.1, trimmed=0.5, gated=0.25),
+    "audio": Mixture({**_WORDS, "foreign": 0.15}, alone=0.1, trimmed=0.5, gated=0.3),
 }
 PAIRS = ("grid",)
 
