@@ -14,7 +14,9 @@ import typer
 
 from engines.command import command
 from engines.speech.evaluation.run import evaluate
-from engines.speech.speakers import HELD_OUT_FESTIVAL, SPEAKERS, Shard
+from engines.speech.shards import Shard
+from engines.speech.speakers import SPEAKERS
+from engines.speech.synthetic import HELD_OUT_FESTIVAL
 from engines.speech.voices import RATE, Speech
 
 VOICES = {"espeak": "", "festival": HELD_OUT_FESTIVAL}

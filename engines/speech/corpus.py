@@ -28,18 +28,17 @@ from rich.progress import Progress
 from engines.command import command
 from engines.speech import accents, festival, prompts
 from engines.speech.layouts import find_clips
-from engines.speech.recordings import fsdd_files
-from engines.speech.speakers import (
+from engines.speech.people import (
     DIGIT_VARIANTS,
-    HELD_OUT_FESTIVAL,
     PROMPT_STRINGS,
     PROMPT_VARIANTS,
     REVOICED_VARIANTS,
-    SHARD_SIZE,
-    SPEAKERS,
-    Shard,
     grid_train,
 )
+from engines.speech.recordings import fsdd_files
+from engines.speech.shards import SHARD_SIZE, Shard
+from engines.speech.speakers import SPEAKERS
+from engines.speech.synthetic import HELD_OUT_FESTIVAL
 from engines.speech.voices import DEBIAN, RATE, RHVOICE, Speech
 from nodes.runtime.errors import UserError
 

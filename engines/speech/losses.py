@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from engines.speech.batches import FRAME, UNSURE, Labels
+from engines.speech.canvas import FRAME, UNSURE, Labels
 
 STRETCH = 80  # frames over which sound and lips are compared: 3.2 s, as live
 

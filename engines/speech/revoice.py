@@ -50,3 +50,19 @@ def _warp_frequency(spectrum: NDArray[np.float64], scale: float) -> NDArray[np.f
     low = np.minimum(source.astype(int), last - 1)
     share = source - low
     return np.ascontiguousarray(spectrum[:, low] * (1 - share) + spectrum[:, low + 1] * share)
+
+
+def as_other_speaker(speech: Speech, rng: np.random.Generator) -> Speech:
+    """A woman, a child or another man from an adult's voice, the vocal tract going with the pitch."""
+    return other_speaker(Revoice(speech), rng)
+
+
+def other_speaker(speaker: Revoice, rng: np.random.Generator) -> Speech:
+    """The same of a voice that is analysed already."""
+    tract = rng.uniform(0.84, 1.28)
+    return speaker.say(
+        f0_scale=float(tract**2 * rng.uniform(0.8, 1.25)),
+        formant_scale=float(tract),
+        stretch=float(rng.uniform(0.85, 1.2)),
+        f0_range=float(rng.uniform(0.6, 1.5)),
+    )

@@ -1,8 +1,8 @@
 """Train the recogniser: ``python -m engines.speech.train --corpus DIR --lips DIR --work DIR``.
 
 Five stages, each resumed where it stopped: sound, on sentences; with more words said alone; with accents and
-words cut short (``recipe.SOUND``); lips; then both with these two frozen, so that without a camera the transcript is the audio network's to the
-bit.  Then export (``engines/speech/export.py``).
+words cut short (``recipe.SOUND``); lips; then both with these two frozen, so that without a camera the
+transcript is the audio network's to the bit.  Then export (``engines/speech/export.py``).
 """
 
 from dataclasses import replace

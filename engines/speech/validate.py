@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from engines.speech import augment
 from engines.speech.augment_lips import crop
-from engines.speech.batches import FRAME, whole_chunks
+from engines.speech.canvas import FRAME, whole_chunks
 from engines.speech.dataset import Corpus, Lips, Utterance
 from engines.speech.score import WordErrorRate, word_error_rate
 from engines.speech.vocabulary import BLANK, TOKENS

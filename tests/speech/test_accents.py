@@ -8,7 +8,7 @@ from engines.speech import accents, festival
 from engines.speech.corpus import plan, write_shard
 from engines.speech.dataset import load_corpus
 from engines.speech.sentences import other_sentence, vocabulary_sentence
-from engines.speech.speakers import Shard
+from engines.speech.shards import Shard
 from engines.speech.vocabulary import WORDS
 from engines.speech.voices import RATE, PronunciationError, respell
 from nodes.runtime.errors import UserError

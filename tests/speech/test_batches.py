@@ -7,7 +7,8 @@ import pytest
 import soundfile
 import torch
 
-from engines.speech.batches import FRAME, FRAME_SECONDS, PairBatches, SoundBatches
+from engines.speech.batches import PairBatches, SoundBatches
+from engines.speech.canvas import FRAME, FRAME_SECONDS
 from engines.speech.conditions import open_bench
 from engines.speech.corpus import write_opus
 from engines.speech.dataset import Corpus, Lips, Utterance

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from engines.speech import recordings, sentences
 from engines.speech.corpus import defect, plan, write_opus, write_shard
 from engines.speech.recordings import read_sound
-from engines.speech.speakers import SPEAKERS, Shard, espeak_variants
+from engines.speech.shards import Shard
+from engines.speech.speakers import SPEAKERS
+from engines.speech.synthetic import espeak_variants
 from engines.speech.vocabulary import SLOTS, WORDS
 from engines.speech.voices import RATE, Speech
 from nodes.runtime.errors import UserError

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from engines.speech import foreign
-from engines.speech.speakers import SPEAKERS, Shard
+from engines.speech.shards import Shard
+from engines.speech.speakers import SPEAKERS
 from engines.speech.vocabulary import DIGITS
 
 pytestmark = pytest.mark.skipif(not shutil.which("espeak-ng"), reason="espeak-ng is not installed")

@@ -14,7 +14,8 @@ from engines.speech.forced import align, best_path
 from engines.speech.layouts import find_clips
 from engines.speech.lips import main as cut_lips
 from engines.speech.recordings import read_align, read_clip, read_sound
-from engines.speech.speakers import SPEAKERS, Shard
+from engines.speech.shards import Shard
+from engines.speech.speakers import SPEAKERS
 
 GRID = Path(__file__).parents[3] / "shared/data/grid_s1"
 NAMES = ("bbaf2n", "bbaf4p")

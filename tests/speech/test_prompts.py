@@ -6,7 +6,7 @@ import torch
 
 from engines.speech import corpus, prompts
 from engines.speech.dataset import load_corpus
-from engines.speech.speakers import Shard
+from engines.speech.shards import Shard
 from engines.speech.vocabulary import DIGITS, WORDS
 from engines.speech.voices import RATE
 from nodes.runtime.errors import UserError

@@ -15,7 +15,7 @@ from engines.golden import golden_error, golden_path
 from engines.speech.corpus import write_shard
 from engines.speech.crops import write_crops
 from engines.speech.lips import crop_clip
-from engines.speech.speakers import Shard
+from engines.speech.shards import Shard
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared/data"

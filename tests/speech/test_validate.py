@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from engines.speech.batches import FRAME
+from engines.speech.canvas import FRAME
 from engines.speech.dataset import Corpus, Lips, Utterance
 from engines.speech.validate import SENTENCES, talks_of
 

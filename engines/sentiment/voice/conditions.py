@@ -10,7 +10,7 @@ from torch import Tensor
 from engines.sentiment.voice.model import CHUNK
 from engines.sentiment.voice.recordings import Recordings
 from engines.speech import augment
-from engines.speech.batches import place
+from engines.speech.canvas import place
 from engines.speech.conditions import load_noise, load_rooms
 from engines.speech.features import HOP
 

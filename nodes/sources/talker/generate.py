@@ -26,7 +26,7 @@ from engines.command import command
 from engines.speech import espeak, flite
 from engines.speech.corpus import synthesiser_versions
 from engines.speech.sentences import grid_sentence
-from engines.speech.speakers import espeak_variants
+from engines.speech.synthetic import espeak_variants
 from engines.speech.vocabulary import DIGITS
 from engines.speech.voices import RATE, Speech, trim
 from nodes.sources.talker.performance import FRAME_RATE, render_clip
