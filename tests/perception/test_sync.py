@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodes.perception.sync import Sync
+from nodes.perception.sync import FRAMES, OFFSET_PAIRS, TOGETHER, Sync
 
 ALWAYS = np.ones(4, bool)
 
@@ -62,6 +62,18 @@ def test_nothing_is_said_before_a_second_of_speech_was_seen():
     assert measure(0, spoken=np.arange(80) < 20) is None
     assert measure(0, seen=np.arange(80) >= 70) is None
     assert measure(0, frames=48) == pytest.approx(0, abs=10)
+
+
+def test_sentences_that_only_begin_alike_have_no_offset():
+    """ "Bin blue by ..." and "bin blue in ..." go together for a second, 160 ms apart."""
+    sync, voice, lips = Sync(), moving(0, 200, 1), moving(1, 200, 1)
+    for i in range(0, 44, 4):
+        sync.push(voice[i : i + 4], voice[i + 4 : i + 8], ALWAYS, ALWAYS)
+    assert sync.error_ms() == pytest.approx(-160, abs=10)
+    for i in range(44, 60, 4):
+        sync.push(voice[i : i + 4], lips[i : i + 4], ALWAYS, ALWAYS)
+    assert sync.curve(FRAMES, OFFSET_PAIRS).max() > TOGETHER, "in the mean they still do"
+    assert sync.error_ms() is None
 
 
 def test_an_offset_beyond_its_reach_is_not_guessed():
