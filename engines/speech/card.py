@@ -85,10 +85,11 @@ def card(
     parameters: int,
     seeds: str,
 ) -> str:
-    """seeds: the table of ``choose.py``, or nothing."""
+    """seeds: the tables of ``choose.py``, or nothing."""
     recipe, before = recipes[name], ""
     if name == "audio":
         before = f"{recipes['sentences'].steps} steps with hardly a word said alone, {recipes['words'].steps} with more, then "
+    way = f" that go {recipe.blend:.2f} of the way" if recipe.blend < 1 else ""
     frozen = " The sound and lip networks are frozen while it learns." if name == "fusion" else ""
     if seeds:
         seeds = f"\nThe best of these trainings, by clips kept out of it that are measured on below, too (a little kind to it):\n\n{seeds}"
@@ -103,7 +104,7 @@ rounded to float16, computing in float32. Licence of these weights: CC BY-SA 4.0
 {mixture(bench, name)}
 
 {before}{recipe.steps} steps of {recipe.batch} canvases of {recipe.frames * 0.04:.1f} s, AdamW, peak rate {recipe.peak_rate:g},
-averaged weights, seed {recipe.seed}, with `python -m engines.speech.train`.{frozen}
+averaged weights{way}, seed {recipe.seed}, with `python -m engines.speech.train`.{frozen}
 With rooms (measured and synthetic), microphones, noise from -10 to 20 dB, levels from -45 to -10 dBFS; lips moved, turned,
 lit, blurred, covered and dropped. Noises and rooms: `../shared/data/noise` and `rir` (BSD-2-Clause, Apache-2.0).
 Kept out: {", ".join(hold_out)}, voices espeak-ng steph and festival ked, and GRID clips whose name's crc32 % 10 is 0.
@@ -130,8 +131,11 @@ def write_cards(
         state = torch.load(work / f"{name}.weights.pt", map_location="cpu", weights_only=True)
         weights = (each for key, each in state.items() if "running" not in key and "num_batches" not in key)
         parameters = sum(tensor.numel() for tensor in weights)
-        seeds = work / f"{name}.seeds.md"
-        told = seeds.read_text() if seeds.exists() else ""
+        stages = tuple(SOUND) if name == "audio" else (name,)
+        tables = {stage: work / f"{stage}.seeds.md" for stage in stages}
+        told = "\n".join(
+            f"Stage *{stage}*:\n\n{table.read_text()}" for stage, table in tables.items() if table.exists()
+        )
         (out / f"{name}.md").write_text(card(name, bench, recipes, hold_out, parameters, told))
 
 

@@ -7,7 +7,11 @@ HOLD_OUT = ("fsdd/jackson",)  # a real speaker kept from training, to measure on
 
 @dataclass
 class Recipe:
-    """What a stage is run with; the model card repeats it."""
+    """What a stage is run with; the model card repeats it.
+
+    blend: how far the weights go from where the stage began to where it ended.  Between the two a network
+    keeps what it knew and has most of what is new (Wortsman et al. 2022, WiSE-FT).
+    """
 
     steps: int
     batch: int
@@ -17,6 +21,7 @@ class Recipe:
     warm_up: int = 400
     decay: float = 0.02
     average: float = 0.999
+    blend: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,8 @@ _WORDS = {
     "prompts": 0.05, "prompts_revoiced": 0.14,
 }  # fmt: skip
 # The sound is learnt from sentences first; then with far more words said alone, cut from sentences or not,
-# since a person who says one word gives nothing else to go by; then with foreign accents and with words whose
-# weak consonants and silence a noise gate or a program has cut off.
+# since a person who says one word gives nothing else to go by; then, briefly, with foreign accents and with
+# words whose weak consonants and silence a noise gate or a program has cut off.
 SOUND = {
     "sentences": Mixture(_SENTENCES),
     "words": Mixture(_WORDS, alone=0.1),
@@ -57,13 +62,16 @@ SOUND = {
 }
 PAIRS = ("grid",)
 
-# Canvases of 11.5 s and 9.6 s: a network sees some 12 s back.  The seeds are those of the weights that ship.
+# Canvases of 11.5 s and 9.6 s: a network sees some 12 s back.  The last stage of sound is short, on small
+# canvases: ten minutes of a processor core.  The seeds are those of the weights that ship.
 FULL = {
     "sentences": Recipe(steps=9000, batch=80, frames=288, peak_rate=1.5e-3, seed=3),
     "words": Recipe(steps=9000, batch=80, frames=288, peak_rate=1.2e-3, seed=3),
-    "audio": Recipe(steps=6500, batch=80, frames=288, peak_rate=8e-4, seed=3),
+    "audio": Recipe(
+        steps=400, batch=12, frames=144, peak_rate=3e-4, seed=3, warm_up=40, average=0.98, blend=2 / 3
+    ),
     "video": Recipe(steps=8000, batch=16, frames=240, peak_rate=1.2e-3, seed=3),
-    "fusion": Recipe(steps=3000, batch=24, frames=240, peak_rate=1e-3),
+    "fusion": Recipe(steps=3400, batch=24, frames=240, peak_rate=1e-3),
 }
 SMOKE = {
     "sentences": Recipe(steps=30, batch=4, frames=100, peak_rate=1e-3, warm_up=5, average=0.9),

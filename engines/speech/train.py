@@ -5,6 +5,7 @@ words cut short (``recipe.SOUND``); lips; then both with these two frozen, so th
 transcript is the audio network's to the bit.  Then export (``engines/speech/export.py``).
 """
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -50,6 +51,7 @@ def train_sound(
         mixture.trimmed,
     )
     network = network.to(bench.device)
+    began = copy.deepcopy(network.state_dict())
     batch = ahead(batches.at)
 
     def step(number: int) -> tuple[Tensor, dict[str, Tensor]]:
@@ -68,7 +70,11 @@ def train_sound(
     def score(net: nn.Module) -> float:
         return validate_audio(net, bench.corpus, bench.noise, bench.mel, to_choose=True).score
 
-    return run_stage(name, network, recipe, work, bench.device, step, check, seconds, score, True)
+    ended = run_stage(name, network, recipe, work, bench.device, step, check, seconds, score, True)
+    ended.load_state_dict(
+        {key: torch.lerp(began[key], weight, recipe.blend) for key, weight in ended.state_dict().items()}
+    )
+    return ended
 
 
 def train_video(bench: Bench, recipe: Recipe, work: Path, size: Size, seconds: float) -> Video:
