@@ -65,25 +65,41 @@ def espeak_variants() -> list[str]:
     )
 
 
-def by_espeak(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:
-    synthesiser = espeak.synthesiser()
-    variants = _HELD_OUT_ESPEAK if shard.heldout else espeak_variants()
+def _one_by_one(
+    shard: Shard, rng: np.random.Generator, say: Callable[[list[str], frozenset[int]], tuple[Speech, str]]
+) -> Iterator[Utterance | str]:
+    """Each sentence of `shard` from a `say` of its own, which takes words and commas and tells the voice."""
     for number in range(shard.count):
         words, commas, other = _sentence(rng, shard)
-        voice = f"gmw/{rng.choice(_ACCENTS)}+{rng.choice(variants)}"
         try:
-            said = synthesiser.say(
-                words,
-                voice,
-                rate=int(rng.integers(120, 240)),
-                pitch=int(rng.integers(25, 76)),
-                pitch_range=int(rng.integers(15, 86)),
-                commas=commas,
-            )
+            said, voice = say(words, commas)
         except PronunciationError:
             yield "pronunciation"
             continue
-        yield _synthetic(shard, number, f"espeak/{voice[4:]}", said, other, rng)
+        yield _synthetic(shard, number, f"{shard.kind}/{voice}", said, other, rng)
+
+
+def _half_as_others(said: Speech, voice: str, rng: np.random.Generator) -> tuple[Speech, str]:
+    return (as_other_speaker(said, rng), f"{voice}+world") if rng.random() < 0.5 else (said, voice)
+
+
+def by_espeak(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:
+    synthesiser = espeak.synthesiser()
+    variants = _HELD_OUT_ESPEAK if shard.heldout else espeak_variants()
+
+    def say(words: list[str], commas: frozenset[int]) -> tuple[Speech, str]:
+        voice = f"gmw/{rng.choice(_ACCENTS)}+{rng.choice(variants)}"
+        said = synthesiser.say(
+            words,
+            voice,
+            rate=int(rng.integers(120, 240)),
+            pitch=int(rng.integers(25, 76)),
+            pitch_range=int(rng.integers(15, 86)),
+            commas=commas,
+        )
+        return said, voice.removeprefix("gmw/")
+
+    return _one_by_one(shard, rng, say)
 
 
 def by_foreign(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:
@@ -102,45 +118,37 @@ def by_foreign(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | s
 
 def by_flite(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:
     synthesiser = flite.synthesiser()
-    for number in range(shard.count):
-        words, commas, other = _sentence(rng, shard)
+
+    def say(words: list[str], commas: frozenset[int]) -> tuple[Speech, str]:
         voice = str(rng.choice(flite.VOICES, p=(0.3, 0.3, 0.3, 0.1)))
         usual = {"awb": 135, "rms": 100, "slt": 170, "kal16": 105}[voice]
-        try:
-            said = synthesiser.say(
-                words,
-                voice,
-                stretch=float(rng.uniform(0.7, 1.25)),
-                f0_mean=float(usual * rng.uniform(0.8, 1.25)),
-                commas=commas,
-            )
-        except PronunciationError:
-            yield "pronunciation"
-            continue
-        if rng.random() < 0.5:
-            said, voice = as_other_speaker(said, rng), f"{voice}+world"
-        yield _synthetic(shard, number, f"flite/{voice}", said, other, rng)
+        said = synthesiser.say(
+            words,
+            voice,
+            stretch=float(rng.uniform(0.7, 1.25)),
+            f0_mean=float(usual * rng.uniform(0.8, 1.25)),
+            commas=commas,
+        )
+        return _half_as_others(said, voice, rng)
+
+    return _one_by_one(shard, rng, say)
 
 
 def by_rhvoice(shard: Shard, rng: np.random.Generator) -> Iterator[Utterance | str]:
     synthesiser = rhvoice.synthesiser()
-    for number in range(shard.count):
-        words, commas, other = _sentence(rng, shard)
+
+    def say(words: list[str], commas: frozenset[int]) -> tuple[Speech, str]:
         voice = str(rng.choice(rhvoice.VOICES))
-        try:
-            said = synthesiser.say(
-                words,
-                voice,
-                rate=float(rng.uniform(0.75, 1.4)),
-                pitch=float(rng.uniform(0.8, 1.25)),
-                commas=commas,
-            )
-        except PronunciationError:
-            yield "pronunciation"
-            continue
-        if rng.random() < 0.5:
-            said, voice = as_other_speaker(said, rng), f"{voice}+world"
-        yield _synthetic(shard, number, f"rhvoice/{voice}", said, other, rng)
+        said = synthesiser.say(
+            words,
+            voice,
+            rate=float(rng.uniform(0.75, 1.4)),
+            pitch=float(rng.uniform(0.8, 1.25)),
+            commas=commas,
+        )
+        return _half_as_others(said, voice, rng)
+
+    return _one_by_one(shard, rng, say)
 
 
 def _batch(

@@ -43,14 +43,14 @@ class Sync:
 
     def error_ms(self) -> float | None:
         """Milliseconds the picture is late (negative: early), None where it cannot be told."""
-        curve = self.curve(FRAMES, OFFSET_PAIRS)
+        lags = self._lags(FRAMES)
+        curve = _means(lags, OFFSET_PAIRS)
         if curve is None:
             return None
         peak = int(curve.argmax())
         if peak in (0, 2 * LAGS) or curve[peak] < TOGETHER:
             return None
-        halves = np.array_split(self._alike(peak - LAGS, FRAMES), 2)
-        if min(half.mean() for half in halves) < THROUGHOUT:
+        if min(half.mean() for half in np.array_split(lags[peak], 2)) < THROUGHOUT:
             return None
         left, top, right = (float(c) for c in curve[peak - 1 : peak + 2])
         # The vertex of the parabola through the peak and its neighbours.
@@ -67,17 +67,23 @@ class Sync:
 
         None where a lag has fewer than ``least`` pairs.
         """
-        alike, pairs = self.sums(frames)
-        return alike / pairs if pairs.min() >= least else None
+        return _means(self._lags(frames), least)
 
     def sums(self, frames: int) -> tuple[np.ndarray, np.ndarray]:
         """At lags -7 to 7 over the last ``frames``: sum of the likenesses, and of how many; float64 [15]."""
-        alike = [self._alike(lag, frames) for lag in range(-LAGS, LAGS + 1)]
-        return np.array([pairs.sum() for pairs in alike]), np.array([float(len(pairs)) for pairs in alike])
+        lags = self._lags(frames)
+        return np.array([alike.sum() for alike in lags]), np.array([float(len(alike)) for alike in lags])
 
-    def _alike(self, lag: int, frames: int) -> np.ndarray:
-        """The likenesses of the pairs that are ``lag`` frames apart, float64 [n]."""
+    def _lags(self, frames: int) -> list[np.ndarray]:
+        """The likeness of each pair of frames that can be compared, by lag from -7 to 7; float64 [n] each."""
         sound, lips, there = self._sound[-frames:], self._lips[-frames:], self._there[-frames:]
-        at = np.arange(max(0, -lag), len(sound) - max(0, lag))
-        at = at[there[at, 0] & there[at + lag, 1]]
-        return np.einsum("td,td->t", sound[at].astype(np.float64), lips[at + lag].astype(np.float64))
+        alike = sound.astype(np.float64) @ lips.T.astype(np.float64)
+        pairs = there[:, :1] & there[:, 1]
+        return [np.diagonal(alike, lag)[np.diagonal(pairs, lag)] for lag in range(-LAGS, LAGS + 1)]
+
+
+def _means(lags: list[np.ndarray], least: int) -> np.ndarray | None:
+    """None where a lag has fewer than ``least`` pairs."""
+    if min(len(alike) for alike in lags) < least:
+        return None
+    return np.array([alike.mean() for alike in lags])
