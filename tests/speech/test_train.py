@@ -1,5 +1,6 @@
 """The whole recipe in miniature, on real clips: what it learns, stops, resumes and leaves behind."""
 
+import copy
 import re
 import subprocess
 import sys
@@ -12,10 +13,15 @@ import torch
 
 from engines.engine import ModelError, open_engine, zero_state
 from engines.golden import golden_error, golden_path
+from engines.speech.conditions import open_bench
 from engines.speech.corpus import write_shard
 from engines.speech.crops import write_crops
 from engines.speech.lips import crop_clip
+from engines.speech.model import Audio, Size
+from engines.speech.recipe import SOUND, Recipe
 from engines.speech.shards import Shard
+from engines.speech.train import train_sound
+from engines.speech.vocabulary import TOKENS
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared/data"
@@ -96,6 +102,18 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_stopped(prepared, tmp_path)
     )
     for name, weight in once.items():
         torch.testing.assert_close(halves[name], weight, atol=1e-6, rtol=1e-4)
+
+
+def test_a_stage_that_goes_half_the_way_ends_between_where_it_began_and_what_it_learnt(prepared, tmp_path):
+    bench = open_bench(prepared / "corpus", [], DATA, [], 1, torch.device("cpu"))
+    began = Audio(Size(tokens=len(TOKENS)))
+    recipe = Recipe(steps=1, batch=2, frames=100, peak_rate=1e-3, warm_up=1, average=0.0, blend=0.5)
+    ended = train_sound("audio", bench, recipe, SOUND["audio"], tmp_path, copy.deepcopy(began), 1e9)
+    learnt = torch.load(tmp_path / "audio.pt", weights_only=True)["model"]
+    before, after = began.state_dict(), ended.state_dict()
+    assert any(not torch.equal(before[key], weight) for key, weight in learnt.items())
+    for key, weight in learnt.items():
+        torch.testing.assert_close(after[key], (before[key] + weight) / 2)
 
 
 def test_without_a_corpus_it_says_how_to_make_one(prepared, tmp_path):
